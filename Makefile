@@ -1,0 +1,60 @@
+# EchelonX: `make help` lists what there is to do.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+PYTEST ?= $(BIN)/python -m pytest
+
+.PHONY: help setup demo run test lint check bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# The locked packages, with hashes; uv where it can be had, pip otherwise.
+define install
+	@$(BIN)/python -c "import uv" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8 \
+		|| echo "uv cannot be had; pip does the same, slower"
+	@if [ -x $(UV) ]; then $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); fi
+	@if [ -x $(UV) ]; then $(UV) pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; fi
+	@touch $@
+endef
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements.lock pyproject.toml | .venv/bin/python
+	$(call install,requirements.lock)
+
+.venv/.dev: requirements-dev.lock pyproject.toml | .venv/bin/python
+	$(call install,requirements-dev.lock)
+
+setup: .venv/.dev ## create .venv with everything, for development
+
+demo: .venv/.runtime ## import 2,418 people, launch a campaign, watch it land
+	@$(BIN)/echelonx demo $(ARGS)
+
+run: .venv/.runtime ## web, scheduler and workers in one process
+	@$(BIN)/echelonx run $(ARGS)
+
+test: .venv/.dev ## run the tests (on PostgreSQL too, where it can be reached)
+	@$(PYTEST) -n 2 $(ARGS)
+
+lint: .venv/.dev ## style, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test ## everything CI runs
+
+bench: .venv/.dev ## measure (see bench/README.md); needs PostgreSQL and Debian's postfix
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: | .venv/bin/python ## write the lock files anew from pyproject.toml
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra scale pyproject.toml -o requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra scale --group dev pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis echelonx-demo

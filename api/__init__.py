@@ -1,0 +1,4 @@
+"""JSON over HTTP: a file per resource, each reading the request and calling one function.
+
+Start with context.py and problem.py.
+"""

@@ -1,0 +1,4 @@
+"""What everything stands on: clock, databases, errors, addresses, conditions, secrets, egress. Knows nothing of our domain.
+
+Start with db.py and errors.py.
+"""

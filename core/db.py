@@ -1,0 +1,159 @@
+"""Declarative base, column types and engines, the same on SQLite and PostgreSQL.
+
+Both databases are opened here and nowhere else, because durability is decided here: an intent to
+send that a power cut can take back would become a second send (RELIABILITY 3.8, C14). So SQLite
+runs in WAL mode with synchronous=FULL and every transaction that writes starts with BEGIN
+IMMEDIATE; PostgreSQL runs with synchronous_commit=on.
+
+Invariants
+    1. Instants are aware and in UTC on both sides of the database.
+    2. `write()` commits once at its end or leaves nothing behind.
+"""
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Integer,
+    MetaData,
+    TypeDecorator,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+
+Sessions = sessionmaker[Session]
+"""Makes sessions; what wiring hands to whoever needs the database."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware on both sides, stored as UTC, on SQLite as on PostgreSQL."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values rather than guess their zone."""
+        del dialect
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError("an instant needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Give SQLite's naive values their zone back."""
+        del dialect
+        if value is None:
+            return None
+        instant: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+        return instant.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""64-bit ids; INTEGER on SQLite, where only that name makes an alias of the row id."""
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""A JSON document; JSONB on PostgreSQL."""
+
+Id = Annotated[int, mapped_column(BigId, primary_key=True, autoincrement=True)]
+
+
+class Base(DeclarativeBase):
+    """Base of every mapped class."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it as a class attribute)
+        datetime: UtcDateTime(),
+        dict[str, Any]: Json,
+        list[str]: Json,
+        enum.StrEnum: Enum(
+            enum.StrEnum,
+            native_enum=False,
+            create_constraint=False,
+            length=24,
+            values_callable=lambda members: [member.value for member in members],
+        ),
+    }
+
+
+def open_engine(url: str, *, pool_size: int = 10) -> Engine:
+    """Open the database at `url` (`sqlite:///file.db` or `postgresql+psycopg://…`).
+
+    Call it in the process that will use it: a pool must not cross a fork (RELIABILITY 2, no. 13).
+    """
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if url.startswith("sqlite"):
+        engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_timeout=60)
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+        return engine
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=20,
+        pool_timeout=60,
+        connect_args={"options": "-c synchronous_commit=on -c TimeZone=UTC"},
+    )
+
+
+def _sqlite_connect(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # SQLAlchemy's begin event says BEGIN, not the driver
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+        "cache_size=-32000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Any) -> None:
+    # A deferred transaction that reads first and writes later fails with SQLITE_BUSY when another
+    # writer came between; IMMEDIATE waits its turn. Sessions opened by read() only read.
+    mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextmanager
+def write(sessions: Sessions) -> Iterator[Session]:
+    """Give a session; commit at the end, roll back on any error."""
+    with sessions() as session, session.begin():
+        yield session
+
+
+@contextmanager
+def read(sessions: Sessions) -> Iterator[Session]:
+    """Give a session for reading only; it never holds SQLite's write lock."""
+    with sessions() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            session.connection(execution_options={"sqlite_begin": "DEFERRED"})
+        yield session
+
+
+def is_sqlite(session: Session) -> bool:
+    """Say whether this session talks to SQLite."""
+    return session.get_bind().dialect.name == "sqlite"

@@ -1,0 +1,80 @@
+"""Errors that may reach a caller: each class carries its HTTP status and a stable code.
+
+An error says what is wrong (its message), where (`field`, a JSON pointer or a column name), and
+what to do about it (`remedy`). Whatever is not an EngineError is a bug: it is logged with its
+traceback and becomes a 500.
+
+    EngineError
+      InvalidError 422 · NotFoundError 404 · ConflictError 409 · ForbiddenError 403
+      UnauthenticatedError 401 · RateLimitedError 429 · UnavailableError 503
+"""
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """Base of every expected error. The first line of a subclass's docstring is its title."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.field = field
+        self.remedy = remedy
+
+    @property
+    def title(self) -> str:
+        """One fixed sentence about this kind of error."""
+        return (type(self).__doc__ or type(self).__name__).partition("\n")[0]
+
+
+class InvalidError(EngineError):
+    """What was sent cannot be accepted as it is."""
+
+    status = 422
+    code = "invalid"
+
+
+class NotFoundError(EngineError):
+    """The thing asked for does not exist, or not for this client."""
+
+    status = 404
+    code = "not_found"
+
+
+class ConflictError(EngineError):
+    """The request is well formed, but the present state forbids it."""
+
+    status = 409
+    code = "conflict"
+
+
+class UnauthenticatedError(EngineError):
+    """The caller did not prove who they are."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class ForbiddenError(EngineError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class RateLimitedError(EngineError):
+    """Too many requests in too short a time."""
+
+    status = 429
+    code = "rate_limited"
+
+
+class UnavailableError(EngineError):
+    """Something this request needs is not there right now."""
+
+    status = 503
+    code = "unavailable"

@@ -1,0 +1,107 @@
+"""Member: a person a client may write to."""
+
+import enum
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base, BigId, Id
+
+
+class Tier(enum.StrEnum):
+    """How valued a member is."""
+
+    BASIC = "basic"
+    PREMIUM = "premium"
+    ELITE = "elite"
+    EXECUTIVE = "executive"
+
+
+class MemberStatus(enum.StrEnum):
+    """Where a member stands with the client."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    SUSPENDED = "suspended"
+    CHURNED = "churned"
+
+
+class Gender(enum.StrEnum):
+    """What the source document lists."""
+
+    MALE = "male"
+    FEMALE = "female"
+    OTHER = "other"
+    PREFER_NOT_TO_SAY = "prefer_not_to_say"
+
+
+class Member(Base):
+    """One person of one client."""
+
+    __tablename__ = "members"
+    __table_args__ = (
+        # The business key is the client's own name for the person; two rows would be two persons.
+        UniqueConstraint("client_id", "member_id"),
+        Index(None, "client_id", "id"),
+        Index(None, "user_id"),
+        Index(None, "client_id", "email"),
+        Index(None, "client_id", "tier"),
+        Index(None, "client_id", "status"),
+        Index(None, "client_id", "engagement_score"),
+        Index(None, "client_id", "last_active"),
+    )
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    member_id: Mapped[str] = mapped_column(String(128))
+    """The client's business key, trimmed and case-folded; made up by us when none is given."""
+    first_name: Mapped[str | None] = mapped_column(String(100))
+    last_name: Mapped[str | None] = mapped_column(String(100))
+    full_name: Mapped[str | None] = mapped_column(String(200))
+    email: Mapped[str | None] = mapped_column(String(320))
+    """Normal form of the primary email address; the row in `addresses` is what is sent to."""
+    phone: Mapped[str | None] = mapped_column(String(32))
+    """E.164, likewise."""
+    date_of_birth: Mapped[date | None]
+    gender: Mapped[Gender | None]
+    tier: Mapped[Tier] = mapped_column(default=Tier.BASIC)
+    status: Mapped[MemberStatus] = mapped_column(default=MemberStatus.ACTIVE)
+    engagement_score: Mapped[float | None]
+    total_spend: Mapped[Decimal | None] = mapped_column(Numeric(14, 4))
+    lifetime_value: Mapped[Decimal | None] = mapped_column(Numeric(14, 4))
+    acquisition_channel: Mapped[str | None] = mapped_column(String(100))
+    acquisition_cost: Mapped[Decimal | None] = mapped_column(Numeric(14, 4))
+    last_active: Mapped[datetime | None]
+    location: Mapped[str | None] = mapped_column(String(200))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    language: Mapped[str | None] = mapped_column(String(16))
+    preferences: Mapped[dict[str, Any] | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The client's own fields; flat, values are text, number, boolean or null."""
+    notes: Mapped[str | None] = mapped_column(Text)
+    social_profiles: Mapped[dict[str, Any] | None]
+    communication_preferences: Mapped[dict[str, Any] | None]
+    permissions: Mapped[dict[str, Any] | None]
+    referral_code: Mapped[str | None] = mapped_column(String(32))
+    referred_by: Mapped[int | None] = mapped_column(BigId, ForeignKey("members.id"))
+    version: Mapped[int] = mapped_column(default=1)
+    """Rises with every edit; the ETag of the API."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class MemberTag(Base):
+    """One tag of one member. A row each, so that `has tag` is an index lookup."""
+
+    __tablename__ = "member_tags"
+    __table_args__ = (Index(None, "client_id", "tag", "member_id"),)
+
+    member_id: Mapped[int] = mapped_column(BigId, ForeignKey("members.id"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
