@@ -1,4 +1,4 @@
-"""Who may use the engine: clients, users, API keys, audit. Not people who are written to (members/).
+"""Who may use the engine: clients, users, API keys, audit.
 
-Start with client.py.
+People who are written to are in members/. Start with client.py.
 """

@@ -37,7 +37,7 @@ RUN_STEPS: dict[RunStep, tuple[frozenset[RunStatus], RunStatus]] = {
 
 
 class Run(Base):
-    """One execution: the audience rule, template versions and accounts as they were at its start."""
+    """One execution: audience rule, template versions and accounts as they were at its start."""
 
     __tablename__ = "runs"
     __table_args__ = (

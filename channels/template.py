@@ -1,4 +1,4 @@
-"""Liquid templates, split once into static and dynamic parts. (To be written: see the contract.)"""
+"""Liquid templates, split once into static and dynamic parts."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What everything stands on: clock, databases, errors, addresses, conditions, secrets, egress. Knows nothing of our domain.
+"""What everything stands on: clock, databases, errors, addresses, conditions, secrets, egress.
 
-Start with db.py and errors.py.
+It knows nothing of our domain. Start with db.py and errors.py.
 """
