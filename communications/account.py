@@ -1,13 +1,34 @@
 """ProviderAccount: a client's credentials at a company that carries messages."""
 
 import enum
+import json
+import secrets
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from channels.adapter import HttpReply, Ports
 from channels.channel import Channel
+from channels.registry import sender
+from communications.errors import (
+    AccountConfigError,
+    AccountNameTakenError,
+    AccountNotFoundError,
+)
+from core.clock import Clock
 from core.db import Base, Id
+from core.secret import Vault
 
 
 class AccountStatus(enum.StrEnum):
@@ -44,3 +65,159 @@ class ProviderAccount(Base):
     """Messages in flight; None takes the adapter's default."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+def add_account(
+    session: Session,
+    clock: Clock,
+    vault: Vault,
+    *,
+    client_id: int,
+    name: str,
+    adapter: str,
+    config: Mapping[str, Any],
+    window: int | None = None,
+) -> ProviderAccount:
+    """Add an account whose `config` its adapter accepts.
+
+    Raises UnknownProviderError, the adapter's InvalidError naming the wrong field, or
+    AccountNameTakenError.
+    """
+    kind = sender(adapter)
+    kind.from_config(config, Ports(http=NoHttp())).close()
+    if window is not None and not 1 <= window <= 1000:
+        raise AccountConfigError(
+            f"window is {window}", field="window", remedy="give a number from 1 to 1000"
+        )
+    taken = select(ProviderAccount.id).where(
+        ProviderAccount.client_id == client_id, ProviderAccount.name == name
+    )
+    if session.scalar(taken) is not None:
+        raise AccountNameTakenError(
+            f"an account named “{name}” exists", field="name", remedy="choose another name"
+        )
+    token = secrets.token_urlsafe(32)
+    account = ProviderAccount(
+        client_id=client_id,
+        name=name,
+        adapter=adapter,
+        channel=kind.channel,
+        token=token,
+        config=seal(vault, token, config),
+        window=window,
+        created_at=clock.now(),
+        updated_at=clock.now(),
+    )
+    session.add(account)
+    session.flush()
+    return account
+
+
+def seal(vault: Vault, token: str, config: Mapping[str, Any]) -> bytes:
+    """Encrypt a configuration for the account with this token; it opens for no other."""
+    return vault.encrypt(json.dumps(dict(config)).encode(), context=f"provider:{token}")
+
+
+def account_config(vault: Vault, account: ProviderAccount) -> dict[str, Any]:
+    """Return the account's settings in clear, secrets included: never show or log them."""
+    opened: dict[str, Any] = json.loads(
+        vault.decrypt(account.config, context=f"provider:{account.token}")
+    )
+    return opened
+
+
+def account(session: Session, client_id: int, account_id: int) -> ProviderAccount:
+    """Return the client's account. Raises AccountNotFoundError."""
+    found = session.scalar(
+        select(ProviderAccount).where(
+            ProviderAccount.client_id == client_id, ProviderAccount.id == account_id
+        )
+    )
+    if found is None:
+        raise AccountNotFoundError(f"no provider account {account_id}")
+    return found
+
+
+def accounts(session: Session, client_id: int) -> list[ProviderAccount]:
+    """Return the client's accounts that are not archived, oldest first."""
+    query = (
+        select(ProviderAccount)
+        .where(
+            ProviderAccount.client_id == client_id,
+            ProviderAccount.status != AccountStatus.ARCHIVED,
+        )
+        .order_by(ProviderAccount.id)
+    )
+    return list(session.scalars(query))
+
+
+def active_account(session: Session, client_id: int, channel: Channel) -> ProviderAccount | None:
+    """Return the client's oldest active account for the channel."""
+    query = (
+        select(ProviderAccount)
+        .where(
+            ProviderAccount.client_id == client_id,
+            ProviderAccount.channel == channel,
+            ProviderAccount.status == AccountStatus.ACTIVE,
+        )
+        .order_by(ProviderAccount.id)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def account_by_token(session: Session, token: str) -> ProviderAccount | None:
+    """Return the account a webhook URL names, of whichever client."""
+    return session.scalar(select(ProviderAccount).where(ProviderAccount.token == token))
+
+
+def active_account_ids(session: Session) -> list[int]:
+    """Return the accounts that have a lane: active, of every client."""
+    query = select(ProviderAccount.id).where(ProviderAccount.status == AccountStatus.ACTIVE)
+    return list(session.scalars(query.order_by(ProviderAccount.id)))
+
+
+def pause_account(session: Session, clock: Clock, *, account_id: int, reason: str) -> bool:
+    """Stop using an account; what is queued for it waits. False: it was not active."""
+    return _set_status(session, clock, account_id, AccountStatus.ACTIVE, _paused(reason))
+
+
+def resume_account(session: Session, clock: Clock, *, account_id: int) -> bool:
+    """Use a paused account again. False: it was not paused."""
+    values = {"status": AccountStatus.ACTIVE, "status_reason": None}
+    return _set_status(session, clock, account_id, AccountStatus.PAUSED, values)
+
+
+def _paused(reason: str) -> dict[str, Any]:
+    return {"status": AccountStatus.PAUSED, "status_reason": reason[:200]}
+
+
+def _set_status(
+    session: Session,
+    clock: Clock,
+    account_id: int,
+    allowed: AccountStatus,
+    values: dict[str, Any],
+) -> bool:
+    result = session.execute(
+        update(ProviderAccount)
+        .where(ProviderAccount.id == account_id, ProviderAccount.status == allowed)
+        .values(updated_at=clock.now(), **values)
+        .returning(ProviderAccount.id)
+    )
+    return result.first() is not None
+
+
+class NoHttp:
+    """An egress that refuses: for reading a configuration without sending anything."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> HttpReply:
+        """Refuse."""
+        raise AccountConfigError("no request may be sent here")

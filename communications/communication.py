@@ -59,6 +59,7 @@ class Reason(enum.StrEnum):
     HOLDOUT = "holdout"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    MEMBER_DELETED = "member_deleted"
     RENDER_FAILED = "render_failed"
     # failed: the provider said no, or we gave up trying
     REJECTED = "rejected"
@@ -100,10 +101,11 @@ class Communication(Base):
             sqlite_where=text(QUEUED_AND_FREE),
             postgresql_where=text(QUEUED_AND_FREE),
         ),
-        # What the reaper looks at: a few rows at any moment.
+        # What the reaper looks at: a few rows at any moment. It holds no lease column, so that
+        # claiming, which writes only unindexed columns, stays a heap-only update.
         Index(
-            "ix_communications_leased",
-            "lease_until",
+            "ix_communications_sending",
+            "id",
             sqlite_where=text("status = 'sending'"),
             postgresql_where=text("status = 'sending'"),
         ),

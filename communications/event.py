@@ -6,7 +6,6 @@ communication is not known yet is *parked*: a receipt may overtake our own commi
 
 import enum
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -54,8 +53,7 @@ class CommunicationEvent(Base):
     provider_id: Mapped[str | None] = mapped_column(String(128))
     provider_status: Mapped[str | None] = mapped_column(String(40))
     code: Mapped[str | None] = mapped_column(String(40))
-    text: Mapped[str | None] = mapped_column(String(500))
-    raw: Mapped[dict[str, Any] | None]
-    """The provider's fields that we did not translate, without addresses."""
+    detail: Mapped[str | None] = mapped_column(String(500))
+    """Reason of a failure or URL of a click. The provider's own bytes stay in the inbox."""
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime]

@@ -1,0 +1,284 @@
+"""Receipts: what evidence says about communications, folded in sets.
+
+Each event is stored once (its `dedup_key` is unique), then the rows it speaks of learn the highest
+rank and the earliest stage times. Any order, any repeats, one result (status.py, law 5).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from channels.adapter import EventType, ProviderEvent
+from channels.channel import Channel
+from communications.account import ProviderAccount
+from communications.communication import Communication
+from communications.event import CommunicationEvent, EventState
+from communications.fold import Evidence, clean, fold, locked
+from communications.reference import References
+from core.clock import Clock
+from core.db import is_sqlite
+from core.rows import among
+
+C = Communication
+PARKED_FOR = timedelta(hours=24)
+"""How long an event waits for its communication (RELIABILITY 3.12)."""
+FUTURE = timedelta(minutes=5)
+"""A provider's time further ahead than this is not believed."""
+MAX_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One new event of one known communication, for those who draw consequences."""
+
+    communication_id: int
+    client_id: int
+    member_id: int | None
+    run_id: int | None
+    channel: Channel
+    to_address: str | None
+    address_hash: str | None
+    event: ProviderEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a set of events."""
+
+    events: int
+    duplicates: int
+    parked: int
+    changes: list[Change]
+
+
+def apply_events(
+    session: Session,
+    clock: Clock,
+    references: References,
+    *,
+    account: ProviderAccount,
+    inbox_id: int | None,
+    events: Sequence[ProviderEvent],
+) -> Applied:
+    """Store and fold what one account's provider reported.
+
+    An event names its communication by our signed reference, or else by the provider's id. What
+    belongs to another client is stored as unmatched and has no effect (B029).
+    """
+    known = _by_provider_id(session, account, events)
+    evidence: dict[str, Evidence] = {}
+    for event in events:
+        key = dedup_key(str(account.id), event.dedup_key)
+        named = references.read(event.reference) if event.reference else None
+        found = named[0] if named else known.get(event.provider_id or "")
+        when = believable(event.occurred_at, clock.now())
+        evidence.setdefault(key, Evidence(event, key, when, found))
+    rows = locked(session, account.client_id, [e.communication_id for e in evidence.values()])
+    fresh = _store(session, clock, account, inbox_id, list(evidence.values()), rows)
+    changes = [_change(rows[e.communication_id], e) for e in fresh if e.communication_id in rows]
+    fold(session, clock, rows, [e for e in fresh if e.communication_id in rows])
+    return Applied(
+        events=len(events),
+        duplicates=len(events) - len(fresh),
+        parked=len(fresh) - len(changes),
+        changes=changes,
+    )
+
+
+def learn_fact(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    communication_id: int,
+    event: ProviderEvent,
+    source: str,
+) -> Change | None:
+    """Store and fold one fact of our own tracking or of an operator.
+
+    None: it was known already, or the client has no such communication.
+    """
+    rows = locked(session, client_id, [communication_id])
+    if communication_id not in rows:
+        return None
+    when = believable(event.occurred_at, clock.now())
+    evidence = Evidence(event, dedup_key(source, event.dedup_key), when, communication_id)
+    values = _row(clock, client_id, None, None, source, evidence, known=True)
+    if not _insert_new(session, [values]):
+        return None
+    fold(session, clock, rows, [evidence])
+    return _change(rows[communication_id], evidence)
+
+
+def retry_parked(session: Session, clock: Clock, *, limit: int = 500) -> int:
+    """Match parked events again, give up on those older than 24 h; return how many were matched.
+
+    A receipt may overtake the commit that records the provider's id (RELIABILITY 2, no. 18).
+    """
+    E = CommunicationEvent  # noqa: N806  (a table alias, like C)
+    waiting = session.execute(
+        select(E, C.id.label("found"))
+        .join(
+            C,
+            (C.client_id == E.client_id)
+            & (C.provider_account_id == E.provider_account_id)
+            & (C.provider_id == E.provider_id),
+        )
+        .where(E.state == EventState.PARKED)
+        .order_by(E.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=E)
+    ).all()
+    evidence: dict[int, list[Evidence]] = {}
+    for event, found in waiting:
+        event.state, event.communication_id = EventState.APPLIED, found
+        told = Evidence(_told(event), event.dedup_key, event.occurred_at, found)
+        evidence.setdefault(event.client_id, []).append(told)
+    for client_id, told_of in evidence.items():
+        rows = locked(session, client_id, [e.communication_id for e in told_of])
+        fold(session, clock, rows, told_of)
+    session.execute(
+        update(E)
+        .where(E.state == EventState.PARKED, E.received_at < clock.now() - PARKED_FOR)
+        .values(state=EventState.UNMATCHED)
+    )
+    session.flush()
+    return len(waiting)
+
+
+def dedup_key(source: str, key: str) -> str:
+    """Return `source:key`, the tail replaced by its hash where it would be too long."""
+    full = f"{source}:{key}"
+    if len(full) <= MAX_KEY:
+        return full
+    return f"{source}:{blake2b(key.encode('utf-8', 'replace'), digest_size=24).hexdigest()}"
+
+
+def believable(told: datetime | None, now: datetime) -> datetime:
+    """Return the provider's time, or ours where it gives none or one that cannot be."""
+    if told is None or told > now + FUTURE or told < now - timedelta(days=30):
+        return now
+    return told
+
+
+def _by_provider_id(
+    session: Session, account: ProviderAccount, events: Iterable[ProviderEvent]
+) -> dict[str, int]:
+    """Find communications by the provider's id, where it names exactly one."""
+    ids = {e.provider_id for e in events if e.provider_id and not e.reference}
+    if not ids:
+        return {}
+    query = select(C.provider_id, C.id).where(
+        C.provider_account_id == account.id,
+        C.provider_id.is_not(None),
+        among(session, C.provider_id, sorted(ids)),
+    )
+    found: dict[str, list[int]] = {}
+    for provider_id, communication_id in session.execute(query):
+        found.setdefault(provider_id or "", []).append(communication_id)
+    return {provider_id: ids[0] for provider_id, ids in found.items() if len(ids) == 1}
+
+
+def _store(
+    session: Session,
+    clock: Clock,
+    account: ProviderAccount,
+    inbox_id: int | None,
+    evidence: Sequence[Evidence],
+    rows: dict[int, Any],
+) -> list[Evidence]:
+    """Insert events that are new; return those."""
+    values = [
+        _row(
+            clock,
+            account.client_id,
+            account.id,
+            inbox_id,
+            account.adapter,
+            e,
+            known=e.communication_id in rows,
+        )
+        for e in evidence
+    ]
+    new = _insert_new(session, values)
+    return [e for e in evidence if e.dedup_key in new]
+
+
+def _row(
+    clock: Clock,
+    client_id: int,
+    account_id: int | None,
+    inbox_id: int | None,
+    source: str,
+    evidence: Evidence,
+    *,
+    known: bool,
+) -> dict[str, Any]:
+    event = evidence.event
+    return {
+        "client_id": client_id,
+        "communication_id": evidence.communication_id if known else None,
+        "provider_account_id": account_id,
+        "inbox_id": inbox_id,
+        "source": source,
+        "dedup_key": evidence.dedup_key,
+        "type": event.type.value,
+        "machine": event.machine,
+        "state": EventState.APPLIED if known else EventState.PARKED,
+        "reference": clean(event.reference, 80),
+        "provider_id": clean(event.provider_id, 128),
+        "provider_status": clean(event.provider_status, 40),
+        "code": clean(event.code, 40),
+        "detail": clean(event.text, 500) if event.type is not EventType.REPLIED else None,
+        "occurred_at": evidence.occurred_at,
+        "received_at": clock.now(),
+    }
+
+
+def _insert_new(session: Session, values: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert events whose key is new; return the keys inserted."""
+    if not values:
+        return set()
+    make = sqlite.insert if is_sqlite(session) else postgresql.insert
+    statement = (
+        make(CommunicationEvent)
+        .on_conflict_do_nothing(index_elements=["client_id", "dedup_key"])
+        .returning(CommunicationEvent.dedup_key)
+    )
+    # In key order: two transactions with the same events then wait for each other, not in a ring.
+    ordered = sorted(values, key=lambda value: str(value["dedup_key"]))
+    return set(session.scalars(statement, ordered))
+
+
+def _change(row: Any, evidence: Evidence) -> Change:
+    return Change(
+        communication_id=row.id,
+        client_id=row.client_id,
+        member_id=row.member_id,
+        run_id=row.run_id,
+        channel=row.channel,
+        to_address=row.to_address,
+        address_hash=row.address_hash,
+        event=evidence.event,
+    )
+
+
+def _told(event: CommunicationEvent) -> ProviderEvent:
+    """Read a stored event back."""
+    return ProviderEvent(
+        type=EventType(event.type),
+        dedup_key=event.dedup_key,
+        occurred_at=event.occurred_at,
+        reference=event.reference,
+        provider_id=event.provider_id,
+        provider_status=event.provider_status or "",
+        machine=event.machine,
+        code=event.code,
+        text=event.detail,
+    )
