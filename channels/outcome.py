@@ -51,3 +51,6 @@ class Ambiguous:
 
 
 Outcome = Accepted | Rejected | NotSent | Ambiguous
+
+DEADLINE_PASSED = NotSent("deadline passed")
+"""What an adapter yields for messages it did not come to in time: no fault, no wait."""

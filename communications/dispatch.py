@@ -16,14 +16,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from channels.adapter import OutgoingMessage, Ports, Sender
 from channels.channel import Channel
-from channels.outcome import Ambiguous, NotSent, Outcome, Rejected
+from channels.outcome import Ambiguous, Outcome, Rejected
 from channels.registry import sender
 from channels.template import TemplateRenderError
 from communications import ledger
@@ -37,7 +37,7 @@ from communications.communication import MessageType, Reason
 from communications.content import ContentStore, literal
 from communications.ledger import Claimed, Cursor
 from communications.reference import References
-from communications.settle import DEADLINE, Settled, settle
+from communications.settle import Settled, settle
 from communications.urls import Urls
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write
@@ -46,6 +46,8 @@ from core.log import get
 from core.secret import Vault
 
 log = get(__name__)
+
+T = TypeVar("T")
 
 LEASE_SECONDS = 120
 MARGIN_SECONDS = 45
@@ -282,7 +284,7 @@ class Dispatcher:
 
         self._written(write_down)
 
-    def _written[T](self, work: Callable[[Session], T]) -> T:
+    def _written(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction of its own, again if the database chose it as a victim."""
         for attempt in range(1, WRITE_TRIES + 1):
             with contextlib.suppress(*(() if attempt == WRITE_TRIES else (OperationalError,))):
@@ -293,7 +295,3 @@ class Dispatcher:
 
 def _account_fault(outcome: Outcome) -> bool:
     return isinstance(outcome, Rejected) and outcome.account_fault
-
-
-NOT_TRIED = NotSent(DEADLINE)
-"""What an adapter yields for messages it did not come to before the deadline."""

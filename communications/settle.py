@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Update, bindparam, case, func, insert, literal, update
 from sqlalchemy.orm import Session
 
-from channels.outcome import Accepted, Ambiguous, NotSent, Outcome, Rejected
+from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Reason
 from communications.fold import TABLE
@@ -26,8 +26,6 @@ C = Communication
 MAX_TRIES = 12
 FIRST_WAIT_SECONDS = 30.0
 LONGEST_WAIT_SECONDS = 1800.0
-DEADLINE = "deadline passed"
-"""The reason of a NotSent that never came to be tried: no fault, no wait."""
 
 ID: BindParameter[int] = bindparam("b_id")
 TOKEN: BindParameter[int] = bindparam("b_token")
@@ -180,7 +178,7 @@ def _wait(result: Settled) -> float | None:
         return 0.0 if outcome.account_fault else None
     if not isinstance(outcome, NotSent):
         return None
-    if outcome.reason == DEADLINE:
+    if outcome == DEADLINE_PASSED:
         return 0.0
     return backoff(result.row.tries, outcome.retry_after)
 
@@ -221,7 +219,7 @@ def _ambiguous(session: Session, now: datetime, results: Sequence[Settled]) -> N
 
 def _keeps_row(result: Settled) -> bool:
     """Say whether the attempt needs a row of its own: all but the happy first one do."""
-    if isinstance(result.outcome, NotSent) and result.outcome.reason == DEADLINE:
+    if result.outcome == DEADLINE_PASSED:
         return False
     return not isinstance(result.outcome, Accepted) or result.row.token > 1
 
