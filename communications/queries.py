@@ -1,6 +1,6 @@
 """Reads of the log: rows, pages, counts, a message's whole story. Writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ from communications.communication import Communication, Direction, Reason
 from communications.content import ContentStore
 from communications.errors import CommunicationNotFoundError
 from communications.event import CommunicationEvent
-from communications.status import ACCEPTED, REACHED, Status
+from communications.status import ACCEPTED, OPEN, REACHED, Status
+from members.address import MemberAddress
 
 C = Communication
 
@@ -106,76 +107,81 @@ def rendered(session: Session, content: ContentStore, row: Communication) -> dic
     return skeleton.fill(values)
 
 
-def status_counts(
-    session: Session, run_id: int
-) -> list[tuple[Channel, Status, Reason | None, int]]:
-    """Return how many rows of a run are in each channel, status and reason.
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows of a run are alike."""
+
+    channel: Channel
+    status: Status
+    reason: Reason | None
+    clicked: bool
+    rows: int
+
+
+def counts(session: Session, run_id: int) -> list[Count]:
+    """Count a run's rows by channel, status, reason and click.
 
     One pass over the run's rows: 100,000 take about 50 ms on PostgreSQL.
     """
+    clicked = C.clicked_at.is_not(None)
     query = (
-        select(C.channel, C.status, C.reason, func.count())
+        select(C.channel, C.status, C.reason, clicked, func.count())
         .where(C.run_id == run_id)
-        .group_by(C.channel, C.status, C.reason)
+        .group_by(C.channel, C.status, C.reason, clicked)
     )
-    return [(row[0], row[1], row[2], row[3]) for row in session.execute(query)]
+    return [Count(row[0], row[1], row[2], bool(row[3]), row[4]) for row in session.execute(query)]
 
 
 def run_statistics(session: Session, run_id: int) -> dict[Channel, dict[str, Any]]:
-    """Return what became of a run's messages, per channel.
+    """Return what became of a run's messages, per channel: a recount of its rows.
 
     audience = sent + skipped + failed + unknown + queued, and sent = delivered + bounced + pending.
-    `sent` counts what a provider took and did not give up on; `read`, `clicked` and `replied` count
-    messages that got at least that far, so a click is also a read.
+    `sent` counts what a provider took and did not give up on. A click or a reply is also a read.
     """
     totals: dict[Channel, dict[str, Any]] = {}
-    for channel, status, reason, count in status_counts(session, run_id):
-        total = totals.setdefault(channel, _empty())
-        total["audience"] += count
-        for name in _columns(status):
-            total[name] += count
-        if status is Status.SKIPPED and reason is not None:
-            reasons = total["skipped_reasons"]
-            reasons[reason.value] = reasons.get(reason.value, 0) + count
+    for count in counts(session, run_id):
+        total = totals.setdefault(count.channel, {name: 0 for name in COLUMNS})
+        reasons = total.setdefault("skipped_reasons", {})
+        for name, belongs in COLUMNS.items():
+            if belongs(count):
+                total[name] += count.rows
+        if count.status is Status.SKIPPED and count.reason is not None:
+            reasons[count.reason.value] = reasons.get(count.reason.value, 0) + count.rows
     return totals
 
 
-COLUMNS = (
-    "audience sent skipped failed unknown queued delivered bounced pending read clicked replied"
-).split()
-OPENED = (Status.READ, Status.CLICKED, Status.REPLIED)
-
-
-def _empty() -> dict[str, Any]:
-    return {name: 0 for name in COLUMNS} | {"skipped_reasons": {}}
-
-
-def _columns(status: Status) -> Sequence[str]:
-    """Return the columns of the statistics in which a row of this status counts."""
-    membership = {
-        "sent": status in ACCEPTED,
-        "skipped": status is Status.SKIPPED,
-        "failed": status is Status.FAILED,
-        "unknown": status is Status.UNKNOWN,
-        "queued": status in (Status.QUEUED, Status.SENDING),
-        "delivered": status in REACHED,
-        "bounced": status is Status.BOUNCED,
-        "pending": status is Status.SENT,
-        "read": status in OPENED,
-        "clicked": status in (Status.CLICKED, Status.REPLIED),
-        "replied": status is Status.REPLIED,
-    }
-    return [name for name, counts in membership.items() if counts]
+COLUMNS: dict[str, Callable[[Count], bool]] = {
+    # column: which rows count
+    "audience": lambda _: True,
+    "sent": lambda c: c.status in ACCEPTED,
+    "skipped": lambda c: c.status is Status.SKIPPED,
+    "failed": lambda c: c.status is Status.FAILED,
+    "unknown": lambda c: c.status is Status.UNKNOWN,
+    "queued": lambda c: c.status in OPEN,
+    "delivered": lambda c: c.status in REACHED,
+    "bounced": lambda c: c.status is Status.BOUNCED,
+    "pending": lambda c: c.status is Status.SENT,
+    "read": lambda c: c.status in (Status.READ, Status.CLICKED, Status.REPLIED),
+    "clicked": lambda c: c.clicked,
+    "replied": lambda c: c.status is Status.REPLIED,
+}
 
 
 def latest_to(
     session: Session, client_id: int, channel: Channel, address_hash: str
 ) -> Communication | None:
     """Return the newest outbound message to an address: the one a reply answers."""
+    # Through the member: the log is indexed by member, not by address.
+    holders = select(MemberAddress.member_id).where(
+        MemberAddress.client_id == client_id,
+        MemberAddress.channel == channel.address_kind,
+        MemberAddress.hash == address_hash,
+    )
     query = (
         select(C)
         .where(
             C.client_id == client_id,
+            C.member_id.in_(holders),
             C.channel == channel,
             C.address_hash == address_hash,
             C.direction == Direction.OUTBOUND,
@@ -189,6 +195,5 @@ def latest_to(
 
 def unfinished(session: Session, run_id: int) -> int:
     """Return how many rows of a run are still to be sent or on their way."""
-    open_states = (Status.QUEUED, Status.SENDING)
-    query = select(func.count()).where(C.run_id == run_id, C.status.in_(open_states))
+    query = select(func.count()).where(C.run_id == run_id, C.status.in_(OPEN))
     return session.scalar(query) or 0

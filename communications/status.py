@@ -33,8 +33,8 @@ class Status(StrEnum):
 
 S = Status
 
-TERMINAL_FOR_RUN = frozenset(set(Status) - {S.QUEUED, S.SENDING})
-"""What a run waits for: nothing of it is still to be sent. UNKNOWN ends the run's own work."""
+OPEN = frozenset({S.QUEUED, S.SENDING})
+"""Still to be sent, or on its way: what a run waits for. UNKNOWN ends the run's own work."""
 
 ACCEPTED = frozenset({S.SENT, S.BOUNCED, S.DELIVERED, S.READ, S.CLICKED, S.REPLIED})
 """The provider took it and did not give up before delivery."""
