@@ -1,0 +1,74 @@
+"""Page and cursors: one way to walk a long list, by key and never by offset.
+
+A cursor is base64url of the last row's sort values as JSON. It is not signed, because it only says
+where to go on; what may be seen is decided by the query.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from core.errors import InvalidError
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+MAX_CURSOR = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows, and where the next ones start; `next_cursor` is None on the last page."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
+
+def encode_cursor(*values: str | float | bool | datetime | None) -> str:
+    """Return the cursor of the row with these sort values; instants travel as ISO 8601."""
+    plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
+    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=False)
+    return urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
+
+
+def decode_cursor(text: str) -> list[Any]:
+    """Return the sort values of a cursor. Raises InvalidError with field `cursor`."""
+    values: object = None
+    if len(text) <= MAX_CURSOR and text.isascii():
+        try:
+            values = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (Base64Error, ValueError, RecursionError):
+            values = None
+    if not isinstance(values, list) or not all(_scalar(value) for value in values):
+        raise InvalidError(
+            "this is not a cursor we gave",
+            field="cursor",
+            remedy="take next_cursor from the page before, unchanged, or leave it out",
+        )
+    return values
+
+
+def limited(limit: int) -> int:
+    """Return `limit` when it is from 1 to 200. Raises InvalidError with field `limit`."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidError(
+            f"limit must be from 1 to {MAX_LIMIT}", field="limit", remedy="ask for smaller pages"
+        )
+    return limit
+
+
+def page_of(rows: Sequence[T], limit: int, cursor: Callable[[T], str]) -> Page[T]:
+    """Make a page from up to `limit` + 1 rows: the extra row only says that there is more."""
+    if len(rows) <= limit:
+        return Page(rows, None)
+    items = rows[:limit]
+    return Page(items, cursor(items[-1]))
+
+
+def _scalar(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
