@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from core.log import get
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -42,7 +43,6 @@ from communications.urls import Urls
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write
 from core.errors import EngineError
-from core.log import get
 from core.secret import Vault
 
 log = get(__name__)
@@ -269,7 +269,7 @@ class Dispatcher:
         """Run the adapter; a bug in it ends the batch, and what is left becomes ambiguous."""
         try:
             yield from lane.adapter.send(batch, expired)
-        except Exception:  # noqa: BLE001  (a bug in an adapter must not become a second send)
+        except Exception:  # a bug in an adapter must not become a second send
             log.exception("adapter failed", account=lane.account_id, adapter=lane.adapter_name)
 
     def _settle(self, lane: Lane, results: Sequence[Settled]) -> None:
@@ -286,11 +286,11 @@ class Dispatcher:
 
     def _written(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction of its own, again if the database chose it as a victim."""
-        for attempt in range(1, WRITE_TRIES + 1):
-            with contextlib.suppress(*(() if attempt == WRITE_TRIES else (OperationalError,))):
-                with write(self._sessions) as session:
-                    return work(session)
-        raise AssertionError("unreachable")
+        for _ in range(WRITE_TRIES - 1):
+            with contextlib.suppress(OperationalError), write(self._sessions) as session:
+                return work(session)
+        with write(self._sessions) as session:
+            return work(session)
 
 
 def _account_fault(outcome: Outcome) -> bool:

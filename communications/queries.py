@@ -140,7 +140,7 @@ def run_statistics(session: Session, run_id: int) -> dict[Channel, dict[str, Any
     """
     totals: dict[Channel, dict[str, Any]] = {}
     for count in counts(session, run_id):
-        total = totals.setdefault(count.channel, {name: 0 for name in COLUMNS})
+        total = totals.setdefault(count.channel, dict.fromkeys(COLUMNS, 0))
         reasons = total.setdefault("skipped_reasons", {})
         for name, belongs in COLUMNS.items():
             if belongs(count):
