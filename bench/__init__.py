@@ -1,0 +1,1 @@
+"""Measurements: one script per claim we print. Ratios beside something, never assertions."""
