@@ -1,0 +1,231 @@
+"""Settings: everything that can be set from outside, read once from the environment.
+
+Each field is `ECHELONX_` plus its name in capitals. A name we do not know is an error rather than
+a silence, because a misspelt setting is a setting that is not in force. Nothing below echelonx/
+imports this module: wiring hands on the values. `reference()` writes docs/reference/settings.md.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from core.errors import InvalidError
+from core.secret import MIN_KEY_BYTES, Secret
+
+PREFIX = "ECHELONX_"
+IGNORED = "ECHELONX_TEST_"
+"""Names of this kind belong to the test suite."""
+
+Parse = Callable[[str], Any]
+
+
+class SettingsError(InvalidError):
+    """An environment variable of ours cannot be used."""
+
+    code = "settings"
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _url(*schemes: str) -> Parse:
+    def parse(text: str) -> str:
+        if urlsplit(text).scheme not in schemes:
+            raise ValueError("it must start with " + " or ".join(f"{each}://" for each in schemes))
+        return text
+
+    return parse
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("it must be the address people reach us at, such as https://mail.shop.com")
+    return text.rstrip("/")
+
+
+def _whole(low: int, high: int) -> Parse:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(f"it must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Parse:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not low <= value <= high:
+            raise ValueError(f"it must be from {low:g} to {high:g} seconds")
+        return value
+
+    return parse
+
+
+def _truth(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError("it must be true or false")
+    return known[text.lower()]
+
+
+def _one_of(*values: str) -> Parse:
+    def parse(text: str) -> str:
+        for value in values:
+            if value.lower() == text.lower():
+                return value
+        raise ValueError("it must be one of " + ", ".join(values))
+
+    return parse
+
+
+def _country(text: str) -> str:
+    if not (len(text) == 2 and text.isascii() and text.isalpha()):
+        raise ValueError("it must be a country of two letters, such as US")
+    return text.upper()
+
+
+def _secret(text: str) -> Secret:
+    if len(text.encode()) < MIN_KEY_BYTES:
+        raise ValueError(f"it needs at least {MIN_KEY_BYTES} bytes; `openssl rand -base64 32`")
+    return Secret(text)
+
+
+def _setting(default: Any, parse: Parse, doc: str, *, shown: bool = True) -> Any:
+    """Declare one field; `shown=False` keeps values that may hold a password out of repr()."""
+    return field(default=default, repr=shown, metadata={"parse": parse, "doc": doc})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process was told at its start."""
+
+    database_url: str = _setting(
+        "sqlite:///echelonx.db",
+        _url("sqlite", "postgresql", "postgresql+psycopg"),
+        "The database: `sqlite:///file.db`, or `postgresql://user:password@host/name`.",
+        shown=False,
+    )
+    broker_url: str | None = _setting(
+        None,
+        _url("redis", "rediss", "amqp", "amqps"),
+        "The Celery broker that rings workers; unset means one process that needs none.",
+        shown=False,
+    )
+    mode: Literal["development", "production"] = _setting(
+        "development",
+        _one_of("development", "production"),
+        "`production` refuses to start without a secret key.",
+    )
+    secret_key: Secret | None = _setting(  # noqa: RUF009  (it makes a dataclass field)
+        None,
+        _secret,
+        "The key every other key is derived from, 32 bytes or more. "
+        "Development makes `secret.key` in the data directory when it is unset.",
+        shown=False,
+    )
+    data_dir: Path = _setting(  # noqa: RUF009  (it makes a dataclass field)
+        Path("."), Path, "Where files of our own are kept."
+    )
+    public_url: str = _setting(
+        "http://127.0.0.1:8000",
+        _public_url,
+        "Where people and providers reach us; links in messages start with it.",
+    )
+    host: str = _setting("127.0.0.1", _text, "The address the web server listens on.")
+    port: int = _setting(
+        8000, _whole(0, 65535), "The port the web server listens on; 0 takes a free one."
+    )
+    threads: int = _setting(8, _whole(1, 256), "Requests the web server handles at a time.")
+    pump_seconds: float = _setting(
+        5.0,
+        _seconds(0.05, 3600),
+        "How often workers look for work by themselves, when no bell rings.",
+    )
+    lease_seconds: int = _setting(
+        120,
+        _whole(10, 3600),
+        "How long a worker may hold a message before others take it back; no send may take longer.",
+    )
+    allow_private_egress: bool = _setting(
+        False,
+        _truth,
+        "Let outgoing requests reach private and loopback addresses, as simulators need.",
+    )
+    log_level: str = _setting(
+        "INFO",
+        _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        "The least important records that are written.",
+    )
+    log_format: Literal["console", "json"] = _setting(
+        "console", _one_of("console", "json"), "Lines for people, or one JSON object a line."
+    )
+    default_country: str | None = _setting(
+        None, _country, "How phone numbers without + are read when the client has no country."
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings; an empty variable counts as unset.
+
+        Raises SettingsError for an unknown name, with the nearest known one, and for a bad value.
+        """
+        known = {PREFIX + each.name.upper(): each for each in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in environ.items():
+            if not name.startswith(PREFIX) or name.startswith(IGNORED):
+                continue
+            if name not in known:
+                raise _unknown(name, known)
+            if text.strip():
+                values[known[name].name] = _parsed(name, text.strip(), known[name])
+        return cls(**values)
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> SettingsError:
+    nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    return SettingsError(
+        f"there is no setting {name}; the nearest is {nearest}",
+        field=name,
+        remedy="correct the name or remove the variable; docs/reference/settings.md lists them",
+    )
+
+
+def _parsed(name: str, text: str, about: "dataclasses.Field[Any]") -> Any:
+    try:
+        return about.metadata["parse"](text)
+    except ValueError as error:
+        # The value is not repeated: it may be a secret under the wrong name.
+        raise SettingsError(
+            f"{name} cannot be used: {error}", field=name, remedy=about.metadata["doc"]
+        ) from None
+
+
+def reference() -> str:
+    """Return docs/reference/settings.md, which a test holds equal to this table."""
+    lines = [
+        "# Settings",
+        "",
+        "EchelonX reads its settings from environment variables when a process starts.",
+        "An empty variable counts as unset, and a name that is not listed here is an error.",
+        "",
+        "| variable | default | meaning |",
+        "| - | - | - |",
+    ]
+    for each in dataclasses.fields(Settings):
+        default = "" if each.default in (None, MISSING) else f"`{_written(each.default)}`"
+        lines.append(f"| `{PREFIX}{each.name.upper()}` | {default} | {each.metadata['doc']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
