@@ -1,8 +1,8 @@
 """The protocol every provider file implements, and the values that cross it.
 
 An adapter knows one provider's wire format and nothing else: no database, no settings lookup, no
-wall clock, no retries. It owns its own concurrency: how many requests are open at a time, how many
-members share one call.
+retries; what it needs of the world is in Ports. It owns its own concurrency: how many requests are
+open at a time, how many members share one call.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Protocol, Self
 
 from channels.channel import Channel
 from channels.outcome import Outcome
-from channels.template import Skeleton
+from channels.skeleton import Skeleton
+from core.clock import Clock, SystemClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,8 @@ class Ports:
     """What an adapter may use of the outside world; handed in so that tests can replace it."""
 
     http: "HttpClient"
+    clock: Clock = field(default_factory=SystemClock)
+    """Dates mail and tells how long a token is good for; nothing waits for it."""
 
 
 class HttpClient(Protocol):
