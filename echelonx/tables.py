@@ -25,6 +25,7 @@ MODULES = (
     "members.suppression",
     "scheduling.occurrence",
     "scheduling.worker",
+    "webhooks.click",
     "webhooks.inbox",
 )
 

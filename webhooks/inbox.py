@@ -1,12 +1,40 @@
-"""InboxItem: a provider's request as it came, stored before it is acknowledged (law 5)."""
+"""InboxItem: a provider's request as it came, stored before it is acknowledged (law 5).
+
+Invariants
+    1. The same bytes to the same account are one item, however often they come.
+    2. An item leaves NEW once: APPLIED with its events, or DEAD after MAX_TRIES.
+    3. An item that cannot be understood waits; it holds up no other.
+"""
 
 import enum
-from datetime import datetime
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core.db import Base, Id
+from channels.adapter import RawWebhook
+from communications.account import ProviderAccount
+from core.clock import Clock
+from core.db import Base, Id, is_sqlite
+from core.secret import Vault
+
+MAX_TRIES = 5
+PATIENCE = timedelta(minutes=1)
+"""Wait before the second try; four times as long before each further one."""
 
 
 class InboxState(enum.StrEnum):
@@ -36,11 +64,14 @@ class InboxItem(Base):
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     provider_account_id: Mapped[int] = mapped_column(ForeignKey("providers.id"))
     digest: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of URL and body in hex."""
+    """SHA-256 of method, URL and body in hex."""
     request: Mapped[bytes] = mapped_column(LargeBinary)
     """URL, headers that matter and body, encrypted: it holds addresses and texts."""
     state: Mapped[InboxState] = mapped_column(default=InboxState.NEW)
     tries: Mapped[int] = mapped_column(default=0)
+    """How often it could not be understood."""
+    not_before: Mapped[datetime]
+    """When to try (again)."""
     error: Mapped[str | None] = mapped_column(String(300))
     repeats: Mapped[int] = mapped_column(default=0)
     """How often the very same request came again."""
@@ -50,3 +81,117 @@ class InboxItem(Base):
     """Of these, how many were known already."""
     received_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
+
+
+def store(
+    session: Session, clock: Clock, vault: Vault, *, account: ProviderAccount, webhook: RawWebhook
+) -> bool:
+    """Keep a verified request. False: this very request is kept already; the repeat is counted."""
+    digest = _digest(webhook)
+    now = clock.now()
+    make = sqlite.insert if is_sqlite(session) else postgresql.insert
+    statement = (
+        make(InboxItem)
+        .values(
+            client_id=account.client_id,
+            provider_account_id=account.id,
+            digest=digest,
+            request=vault.encrypt(_pack(webhook), context=_context(account.id, digest)),
+            state=InboxState.NEW,
+            not_before=now,
+            received_at=now,
+        )
+        .on_conflict_do_update(
+            index_elements=["provider_account_id", "digest"],
+            set_={"repeats": InboxItem.repeats + 1},
+        )
+        .returning(InboxItem.repeats)
+    )
+    return session.execute(statement).scalar_one() == 0
+
+
+def opened(vault: Vault, item: InboxItem) -> RawWebhook:
+    """Return the request as it came, but for headers nobody reads. Raises SealedError."""
+    context = _context(item.provider_account_id, item.digest)
+    head, _, body = vault.decrypt(item.request, context=context).partition(b"\n")
+    told = json.loads(head)
+    return RawWebhook(url=told["url"], headers=told["headers"], body=body, method=told["method"])
+
+
+def claim(session: Session, clock: Clock, *, limit: int) -> Sequence[InboxItem]:
+    """Lock up to `limit` items that are due, oldest first, for this transaction.
+
+    Other workers skip what is locked here (PostgreSQL); on SQLite there is one writer at a time.
+    """
+    query = (
+        select(InboxItem)
+        .where(
+            # Literal, not bound: only then do both databases use the partial index.
+            InboxItem.state == literal_column("'new'"),
+            InboxItem.not_before <= clock.now(),
+        )
+        .order_by(InboxItem.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return session.scalars(query).all()
+
+
+def mark_applied(
+    session: Session, clock: Clock, *, item_id: int, events: int, duplicates: int
+) -> None:
+    """Close an item with what it held."""
+    session.execute(
+        update(InboxItem)
+        .where(InboxItem.id == item_id, InboxItem.state == InboxState.NEW)
+        .values(
+            state=InboxState.APPLIED,
+            events=events,
+            duplicates=duplicates,
+            error=None,
+            applied_at=clock.now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def mark_unreadable(session: Session, clock: Clock, *, item_id: int, tries: int, why: str) -> None:
+    """Put an item aside that was not understood `tries` times before, or give it up."""
+    tries += 1
+    values: dict[str, object] = {"tries": tries, "error": why[:300]}
+    if tries >= MAX_TRIES:
+        values["state"] = InboxState.DEAD
+    else:
+        values["not_before"] = clock.now() + PATIENCE * 4 ** (tries - 1)
+    session.execute(
+        update(InboxItem)
+        .where(InboxItem.id == item_id, InboxItem.state == InboxState.NEW)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _digest(webhook: RawWebhook) -> str:
+    seen = sha256(f"{webhook.method} {webhook.url}\n".encode("utf-8", "surrogateescape"))
+    seen.update(webhook.body)
+    return seen.hexdigest()
+
+
+def _context(account_id: int, digest: str) -> str:
+    return f"inbox:{account_id}:{digest}"
+
+
+def _pack(webhook: RawWebhook) -> bytes:
+    head = {
+        "method": webhook.method,
+        "url": webhook.url,
+        "headers": {k: v for k, v in webhook.headers.items() if _matters(k)},
+    }
+    return json.dumps(head).encode() + b"\n" + webhook.body
+
+
+def _matters(header: str) -> bool:
+    """Say whether an adapter could want it: never cookies, credentials or proxies' notes."""
+    if header.startswith(("x-forwarded", "x-real-")):
+        return False
+    return header == "content-type" or header.startswith(("x-", "webhook-", "i-twilio-"))
