@@ -1,14 +1,19 @@
 """Client: the tenant everything belongs to."""
 
 import enum
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, Numeric, String, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from core.address import is_country, normalise_email, normalise_phone
+from core.clock import Clock
 from core.db import Base, Id
+from core.errors import InvalidError, NotFoundError
 
 
 class ClientStatus(enum.StrEnum):
@@ -18,6 +23,10 @@ class ClientStatus(enum.StrEnum):
     INACTIVE = "inactive"
     SUSPENDED = "suspended"
     TRIAL = "trial"
+
+
+USABLE = frozenset({ClientStatus.ACTIVE, ClientStatus.TRIAL})
+"""Clients in these states may call the API."""
 
 
 class SubscriptionTier(enum.StrEnum):
@@ -70,3 +79,118 @@ class Client(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+CHANGEABLE = frozenset(
+    {
+        "name", "email", "phone", "address", "website", "industry", "company_size",
+        "billing_address", "tax_id", "logo_url", "notes", "tags", "timezone", "country",
+        "settings", "status",
+    }
+)  # fmt: skip
+"""What a caller may set; the rest the engine sets itself."""
+
+
+def create_client(
+    session: Session,
+    clock: Clock,
+    *,
+    name: str,
+    country: str | None = None,
+    timezone: str = "UTC",
+    address: str | None = None,
+    created_by: int | None = None,
+    **fields: Any,
+) -> Client:
+    """Make a client; `fields` are further names of CHANGEABLE.
+
+    Raises InvalidError naming the field that is wrong.
+    """
+    values = _checked(
+        {"name": name, "country": country, "timezone": timezone, "address": address, **fields},
+        country,
+    )
+    now = clock.now()
+    made = Client(**values, created_by=created_by, created_at=now, updated_at=now)
+    session.add(made)
+    session.flush()
+    return made
+
+
+def update_client(session: Session, clock: Clock, *, client_id: int, **changes: Any) -> Client:
+    """Change fields of CHANGEABLE. Raises NotFoundError, or InvalidError naming the field."""
+    found = client(session, client_id)
+    values = _checked(changes, changes.get("country", found.country))
+    for name, value in values.items():
+        setattr(found, name, value)
+    found.updated_at = clock.now()
+    session.flush()
+    return found
+
+
+def delete_client(session: Session, clock: Clock, *, client_id: int) -> None:
+    """Take a client out of use, keys and all; its rows stay. Raises NotFoundError."""
+    found = client(session, client_id)
+    found.deleted_at = found.updated_at = clock.now()
+    session.flush()
+
+
+def client(session: Session, client_id: int) -> Client:
+    """Return a client that was not deleted. Raises NotFoundError."""
+    found = session.get(Client, client_id)
+    if found is None or found.deleted_at is not None:
+        raise NotFoundError(f"there is no client {client_id}")
+    return found
+
+
+def clients(session: Session) -> Sequence[Client]:
+    """Return every client that was not deleted, oldest first."""
+    return session.scalars(
+        select(Client).where(Client.deleted_at.is_(None)).order_by(Client.id)
+    ).all()
+
+
+def _checked(values: Mapping[str, Any], country: str | None) -> dict[str, Any]:
+    """Return the values as they are stored."""
+    unknown = sorted(values.keys() - CHANGEABLE)
+    if unknown:
+        raise InvalidError(f"a client has no field {unknown[0]} to set", field=unknown[0])
+    checked = dict(values)
+    for name, check in (
+        ("name", _name), ("country", _country), ("timezone", _timezone), ("email", _email),
+    ):  # fmt: skip
+        if name in checked:
+            checked[name] = check(checked[name])
+    if checked.get("phone"):
+        checked["phone"] = normalise_phone(checked["phone"], country, field="phone")
+    return checked
+
+
+def _name(name: str) -> str:
+    if not 0 < len(name.strip()) <= 200:
+        raise InvalidError("a client needs a name of 1 to 200 characters", field="name")
+    return name.strip()
+
+
+def _country(country: str | None) -> str | None:
+    if country is not None and not is_country(country):
+        raise InvalidError(
+            "this is not a country", field="country", remedy="give ISO 3166's two letters: US"
+        )
+    return country and country.upper()
+
+
+def _timezone(timezone: str) -> str:
+    try:
+        ZoneInfo(timezone)
+    except (ValueError, OSError):  # unknown, or not the name of a zone at all
+        raise InvalidError(
+            "this is not a time zone",
+            field="timezone",
+            remedy="give a name such as Europe/Berlin",
+        ) from None
+    return timezone
+
+
+def _email(email: str | None) -> str | None:
+    return normalise_email(email, field="email") if email else None

@@ -1,11 +1,31 @@
-"""ApiKey: how a program proves for which client it speaks."""
+"""ApiKey: how a program proves for which client it speaks.
 
-from datetime import datetime
+Invariants
+    1. A key's text is given out once, by `issue_key`; the database holds only its hash.
+    2. Every refusal reads the same: a caller cannot learn whether a key ever existed.
+"""
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from accounts.client import USABLE, Client
+from core.clock import Clock
 from core.db import Base, Id
+from core.errors import InvalidError, NotFoundError, UnauthenticatedError
+
+MARK = "ex"
+PREFIX_BYTES = 4
+SECRET_BYTES = 32
+MAX_TEXT = 128
+EVERYTHING = "*"
+"""The scope that holds every other."""
+USE_NOTED_EVERY = timedelta(minutes=1)
+"""A busy key must not turn every read into a write."""
 
 
 class ApiKey(Base):
@@ -27,3 +47,117 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+
+def issue_key(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    name: str,
+    user_id: int | None = None,
+    scopes: Sequence[str] = (EVERYTHING,),
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Make a key for a client; return it with its text, which cannot be shown again.
+
+    Raises InvalidError for a name that is empty or too long, no scope, or a past expiry.
+    """
+    _check_key(name, scopes, expires_at, clock.now())
+    prefix = secrets.token_hex(PREFIX_BYTES)
+    text = f"{MARK}_{prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    key = ApiKey(
+        client_id=client_id,
+        user_id=user_id,
+        name=name.strip(),
+        prefix=f"{MARK}_{prefix}",
+        key_hash=_hash(text),
+        scopes=list(scopes),
+        expires_at=expires_at,
+        created_at=clock.now(),
+    )
+    session.add(key)
+    session.flush()
+    return key, text
+
+
+def _check_key(
+    name: str, scopes: Sequence[str], expires_at: datetime | None, now: datetime
+) -> None:
+    if not 0 < len(name.strip()) <= 100:
+        raise InvalidError("a key needs a name of 1 to 100 characters", field="name")
+    if not scopes:
+        raise InvalidError("a key needs a scope", field="scopes", remedy='use ["*"] for all')
+    if expires_at is not None and expires_at <= now:
+        raise InvalidError("a key cannot expire in the past", field="expires_at")
+
+
+def authenticate(session: Session, clock: Clock, text: str) -> ApiKey:
+    """Return the key with this text; it only reads, `note_use` writes.
+
+    Raises UnauthenticatedError for one that is unknown, revoked or expired, and for a client that
+    may not use the engine.
+    """
+    key = None
+    if text.startswith(f"{MARK}_") and len(text) <= MAX_TEXT and text.isascii():
+        key = session.scalar(
+            select(ApiKey)
+            .join(Client, Client.id == ApiKey.client_id)
+            .where(
+                ApiKey.key_hash == _hash(text),
+                ApiKey.revoked_at.is_(None),
+                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > clock.now()),
+                Client.deleted_at.is_(None),
+                Client.status.in_(USABLE),
+            )
+        )
+    if key is None:
+        raise UnauthenticatedError(
+            "this API key is not valid",
+            field="Authorization",
+            remedy="send `Authorization: Bearer ex_…` with a key that is in force",
+        )
+    return key
+
+
+def note_use(session: Session, clock: Clock, *, key_id: int) -> bool:
+    """Write down that a key was used, at most once a minute; say whether it was written."""
+    now = clock.now()
+    noted = session.execute(
+        update(ApiKey)
+        .where(
+            ApiKey.id == key_id,
+            or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= now - USE_NOTED_EVERY),
+        )
+        .values(last_used_at=now)
+        .returning(ApiKey.id)
+        .execution_options(synchronize_session=False)
+    )
+    return noted.first() is not None
+
+
+def permits(key: ApiKey, scope: str) -> bool:
+    """Say whether a key may do what needs `scope`."""
+    return EVERYTHING in key.scopes or scope in key.scopes
+
+
+def revoke_key(session: Session, clock: Clock, *, client_id: int, key_id: int) -> ApiKey:
+    """End a key at once; a second time changes nothing. Raises NotFoundError."""
+    key = session.scalar(select(ApiKey).where(ApiKey.id == key_id, ApiKey.client_id == client_id))
+    if key is None:
+        raise NotFoundError(f"there is no API key {key_id}")
+    if key.revoked_at is None:
+        key.revoked_at = clock.now()
+        session.flush()
+    return key
+
+
+def keys(session: Session, client_id: int) -> Sequence[ApiKey]:
+    """Return a client's keys, newest first, revoked ones included."""
+    return session.scalars(
+        select(ApiKey).where(ApiKey.client_id == client_id).order_by(ApiKey.id.desc())
+    ).all()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

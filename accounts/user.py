@@ -4,10 +4,14 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from core.address import normalise_email
+from core.clock import Clock
 from core.db import Base, Id
+from core.errors import ConflictError, NotFoundError
 
 
 class Role(enum.StrEnum):
@@ -48,7 +52,7 @@ class User(Base):
     last_name: Mapped[str | None] = mapped_column(String(100))
     full_name: Mapped[str | None] = mapped_column(String(200))
     role: Mapped[Role] = mapped_column(default=Role.USER)
-    """The role at clients that give none of their own (client_roles)."""
+    """`super_admin` holds at every client; any other role holds only where client_roles says so."""
     status: Mapped[UserStatus] = mapped_column(default=UserStatus.PENDING)
     phone: Mapped[str | None] = mapped_column(String(32))
     avatar_url: Mapped[str | None] = mapped_column(String(500))
@@ -81,3 +85,85 @@ class ClientRole(Base):
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     role: Mapped[Role]
     created_at: Mapped[datetime]
+
+
+def create_user(
+    session: Session,
+    clock: Clock,
+    *,
+    email: str,
+    role: Role = Role.USER,
+    client_id: int | None = None,
+    first_name: str | None = None,
+    last_name: str | None = None,
+    status: UserStatus = UserStatus.PENDING,
+) -> User:
+    """Make a user; with `client_id` the role holds at that client and nowhere else.
+
+    Raises AddressError, and ConflictError for an email that already has a user.
+    """
+    now = clock.now()
+    names = [name for name in (first_name, last_name) if name]
+    made = User(
+        email=normalise_email(email, field="email"),
+        role=Role.USER if client_id is not None else role,
+        first_name=first_name,
+        last_name=last_name,
+        full_name=" ".join(names) or None,
+        status=status,
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        with session.begin_nested():
+            session.add(made)
+    except IntegrityError:
+        raise ConflictError(
+            "there is already a user with this email",
+            field="email",
+            remedy="give that user a role at the client instead",
+        ) from None
+    if client_id is not None:
+        grant_role(session, clock, user_id=made.id, client_id=client_id, role=role)
+    return made
+
+
+def grant_role(
+    session: Session, clock: Clock, *, user_id: int, client_id: int, role: Role
+) -> ClientRole:
+    """Give a user a role at a client, in place of the one they had there."""
+    held = session.scalar(
+        select(ClientRole).where(ClientRole.user_id == user_id, ClientRole.client_id == client_id)
+    )
+    if held is None:
+        held = ClientRole(user_id=user_id, client_id=client_id, role=role, created_at=clock.now())
+        session.add(held)
+    held.role = role
+    session.flush()
+    return held
+
+
+def user(session: Session, user_id: int) -> User:
+    """Return a user who was not deleted. Raises NotFoundError."""
+    found = session.get(User, user_id)
+    if found is None or found.deleted_at is not None:
+        raise NotFoundError(f"there is no user {user_id}")
+    return found
+
+
+def user_by_email(session: Session, email: str) -> User | None:
+    """Return the user with this address in any spelling. Raises AddressError."""
+    return session.scalar(
+        select(User).where(User.email == normalise_email(email), User.deleted_at.is_(None))
+    )
+
+
+def role_at(session: Session, *, user_id: int, client_id: int) -> Role | None:
+    """Return what a user may do at a client; None means nothing. Raises NotFoundError."""
+    if user(session, user_id).role is Role.SUPER_ADMIN:
+        return Role.SUPER_ADMIN
+    return session.scalar(
+        select(ClientRole.role).where(
+            ClientRole.user_id == user_id, ClientRole.client_id == client_id
+        )
+    )

@@ -16,6 +16,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from core.errors import InvalidError
+from core.numbering import surely_valid
 
 MAX_EMAIL = 254
 """RFC 3696 erratum 1690."""
@@ -91,18 +92,22 @@ class AddressError(InvalidError):
         """A key of PROBLEMS. Nothing here repeats the address, so all of it may be logged."""
 
 
-def normalise_email(text: str) -> str:
+def normalise_email(text: str, *, field: str | None = None) -> str:
     """Return the one form of an email address: lower case, domain in A-labels, plain letters.
 
-    Raises AddressError. Letters outside ASCII before the @ are refused: few servers and none of
-    our providers' bulk interfaces deliver to them (RFC 6531).
+    Raises AddressError, with `field` as its field. Letters outside ASCII before the @ are refused:
+    few servers and none of our providers' bulk interfaces deliver to them (RFC 6531).
     """
     if len(text) <= PLAIN_LENGTH and PLAIN(text):
         return text.lower()
-    return _normalise_odd_email(text)
+    try:
+        return _odd_email(text)
+    except AddressError as error:
+        error.field = field
+        raise
 
 
-def _normalise_odd_email(text: str) -> str:
+def _odd_email(text: str) -> str:
     """Do the same for whatever is not plain ASCII, step by step."""
     # Lowering can leave text that composes anew, hence NFKC on both sides of it.
     text = unicodedata.normalize("NFKC", _visible(text, "email").lower())
@@ -155,12 +160,29 @@ def _public(domain: str) -> bool:
     return bool(dot) and not last[0].isdigit()
 
 
-def normalise_phone(text: str, country: str | None) -> str:
+def is_country(text: str) -> bool:
+    """Say whether this is a country (ISO 3166, two letters) that has phone numbers."""
+    return text.upper() in phonenumbers.SUPPORTED_REGIONS
+
+
+def normalise_phone(text: str, country: str | None, *, field: str | None = None) -> str:
     """Return the E.164 form of a phone number, such as `+12015550123`.
 
     A number without + is read as dialled in `country` (ISO 3166, such as `US`). Numbers that
-    cannot exist, premium-rate numbers, extensions and keypad letters raise AddressError.
+    cannot exist, premium-rate numbers, extensions and keypad letters raise AddressError, with
+    `field` as its field.
     """
+    if surely_valid(text):
+        return text
+    try:
+        return _odd_phone(text, country)
+    except AddressError as error:
+        error.field = field
+        raise
+
+
+def _odd_phone(text: str, country: str | None) -> str:
+    """Do the same for any spelling, the long way."""
     text = _visible(text, "phone")
     if EXTENSION(text):
         raise AddressError("phone_extension")
