@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Update, bindparam, case, func, insert, literal, update
+from sqlalchemy import BindParameter, Update, bindparam, case, func, insert, literal, or_, update
 from sqlalchemy.orm import Session
 
 from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
@@ -95,7 +95,9 @@ def _accepted(session: Session, now: datetime, results: Sequence[Settled]) -> No
 def _mine(step: Step) -> Update:
     allowed, _ = STEPS[step]
     c = TABLE.c
-    return update(TABLE).where(c.id == ID, c.token == TOKEN, c.status.in_(sorted(allowed)))
+    # Not IN: its list is expanded per execution, which a set of parameters cannot have.
+    legal = or_(*[c.status == status for status in sorted(allowed)])
+    return update(TABLE).where(c.id == ID, c.token == TOKEN, legal)
 
 
 def _rejected(session: Session, now: datetime, results: Sequence[Settled]) -> None:

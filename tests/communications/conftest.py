@@ -1,4 +1,4 @@
-"""A provider account and rows of the log, made directly: how they come about is tested elsewhere."""
+"""An account and rows of the log, made directly: how they come about is tested elsewhere."""
 
 from collections.abc import Callable
 from datetime import timedelta
