@@ -1,0 +1,98 @@
+"""Lanes: a bounded pool of threads that carry one batch of messages."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+
+from channels.adapter import OutgoingMessage
+from channels.outcome import Outcome
+
+Result = tuple[str, Outcome]
+Carry = Callable[[Iterator[OutgoingMessage]], Iterable[Result]]
+"""Sends the messages it takes from the iterator and yields what became of each."""
+
+HAND_OVER_SECONDS = 0.02
+"""How long an outcome may wait for its reader; waking it for each one would cost more than it."""
+
+
+class Lanes:
+    """Threads of one adapter. They start with the first batch and end with `close`."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = Lock()
+
+    def run(self, messages: Sequence[OutgoingMessage], carry: Carry) -> Iterator[Result]:
+        """Yield the outcome of every message, as the lanes report them.
+
+        Abandoning the iterator stops new sends; what is on the wire is finished first. An error
+        raised by `carry` (a bug) is raised here once all lanes have ended.
+        """
+        count = min(self._count, len(messages))
+        if count <= 1:
+            yield from carry(iter(messages))
+            return
+        batch = _Batch(messages, count)
+        futures = [self._threads().submit(batch.drive, carry) for _ in range(count)]
+        try:
+            while not batch.done.wait(HAND_OVER_SECONDS):
+                yield from batch.results()
+            yield from batch.results()
+        finally:
+            batch.stop()
+            for future in futures:
+                future.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
+            return self._pool
+
+
+class _Batch:
+    """Messages shared by lanes, and the outcomes on their way to the reader."""
+
+    def __init__(self, messages: Sequence[OutgoingMessage], lanes: int) -> None:
+        self.done = Event()
+        self._waiting = deque(messages)
+        self._known: deque[Result] = deque()
+        self._open = lanes
+        self._lock = Lock()
+
+    def drive(self, carry: Carry) -> None:
+        """Work as one lane until nothing is left."""
+        try:
+            self._known.extend(carry(self._take()))
+        finally:
+            with self._lock:
+                self._open -= 1
+                if self._open == 0:
+                    self.done.set()
+
+    def results(self) -> Iterator[Result]:
+        """Yield what is known by now."""
+        while self._known:
+            yield self._known.popleft()
+
+    def stop(self) -> None:
+        """Let the lanes take nothing new."""
+        self._waiting.clear()
+
+    def _take(self) -> Iterator[OutgoingMessage]:
+        while True:
+            try:
+                message = self._waiting.popleft()
+            except IndexError:
+                return
+            yield message
