@@ -1,0 +1,127 @@
+"""SQL that the two databases spell differently, behind one name each.
+
+Each expression gives equal values on SQLite and PostgreSQL, so that a message rendered on one reads
+the same on the other.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, literal
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from core.db import Base, Json, is_sqlite
+
+PAIRS = 40
+"""Pairs in one call: SQLite takes 127 arguments, PostgreSQL 100."""
+
+Expression = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+class json_object(FunctionElement[Any]):  # noqa: N801  (reads as the SQL function it is)
+    """A JSON object of expressions by name; text, numbers, null and JSON keep their kind."""
+
+    type = Json
+    inherit_cache = True
+
+    def __init__(self, pairs: Mapping[str, Expression]) -> None:
+        flat: list[Any] = []
+        for key, value in pairs.items():
+            flat += [literal(key, Text), value]
+        super().__init__(*flat)
+
+
+@compiles(json_object, "sqlite")
+def _sqlite_object(element: json_object, compiler: SQLCompiler, **kw: Any) -> str:
+    calls = _calls(element, compiler, "json_object", kw)
+    if len(calls) == 1:
+        return calls[0]
+    # Several objects joined as text: json_patch would drop what is null.
+    inner = " || ',' || ".join(f"substr({call}, 2, length({call}) - 2)" for call in calls)
+    return f"('{{' || {inner} || '}}')"
+
+
+@compiles(json_object, "postgresql")
+def _postgresql_object(element: json_object, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({' || '.join(_calls(element, compiler, 'jsonb_build_object', kw))})"
+
+
+def _calls(
+    element: json_object, compiler: SQLCompiler, function: str, kw: dict[str, Any]
+) -> list[str]:
+    clauses = list(element.clauses)
+    slices = [clauses[start : start + 2 * PAIRS] for start in range(0, len(clauses), 2 * PAIRS)]
+    return [
+        f"{function}({', '.join(compiler.process(clause, **kw) for clause in part)})"
+        for part in slices or [[]]
+    ]
+
+
+class json_at(FunctionElement[Any]):  # noqa: N801
+    """The value of one key of a JSON column, as JSON: `12` stays a number, `true` a boolean.
+
+    NULL where there is no such key. On SQLite a key cannot hold a double quote.
+    """
+
+    type = Json
+    inherit_cache = True
+
+    def __init__(self, column: Expression, key: str) -> None:
+        super().__init__(column, literal(key, Text))
+
+
+@compiles(json_at, "sqlite")
+def _sqlite_at(element: json_at, compiler: SQLCompiler, **kw: Any) -> str:
+    column, key = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({column} -> ('$.\"' || {key} || '\"'))"
+
+
+@compiles(json_at, "postgresql")
+def _postgresql_at(element: json_at, compiler: SQLCompiler, **kw: Any) -> str:
+    column, key = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({column} -> {key})"
+
+
+class iso_text(FunctionElement[str]):  # noqa: N801
+    """An instant as text: `2026-11-21T12:00:00Z`."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(iso_text, "sqlite")
+def _sqlite_iso(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%SZ', {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(iso_text, "postgresql")
+def _postgresql_iso(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
+    column = compiler.process(element.clauses, **kw)
+    return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+
+
+class plain_number(FunctionElement[Any]):  # noqa: N801
+    """A number as a person writes it: 12 and not 12.0 or 12.0000, 12.5 and not 12.5000."""
+
+    inherit_cache = True
+
+
+@compiles(plain_number, "sqlite")
+def _sqlite_number(element: plain_number, compiler: SQLCompiler, **kw: Any) -> str:
+    column = compiler.process(element.clauses, **kw)
+    whole = f"CAST({column} AS INTEGER)"
+    return f"CASE WHEN {column} = {whole} THEN {whole} ELSE {column} END"
+
+
+@compiles(plain_number, "postgresql")
+def _postgresql_number(element: plain_number, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"trim_scale(({compiler.process(element.clauses, **kw)})::numeric)"
+
+
+def insert_into(session: Session, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that can say ON CONFLICT, for this session's database."""
+    return sqlite.insert(model) if is_sqlite(session) else postgresql.insert(model)
