@@ -10,8 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Update, bindparam, case, func, insert, literal, or_, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Integer,
+    Numeric,
+    String,
+    Update,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
 from communications.attempt import Attempt, AttemptOutcome
@@ -21,6 +36,7 @@ from communications.ledger import Claimed
 from communications.status import STEPS, Rank, Status, Step
 from core.clock import Clock
 from core.db import UtcDateTime
+from core.rows import table
 
 C = Communication
 MAX_TRIES = 12
@@ -53,42 +69,46 @@ def settle(session: Session, clock: Clock, *, account_id: int, results: Sequence
         session.execute(insert(Attempt), attempts)
 
 
+ACCEPTED: dict[str, TypeEngine[Any]] = {
+    "id": BigInteger(),
+    "provider_id": String(),
+    "provider_status": String(),
+    "segments": Integer(),
+    "cost": Numeric(12, 6),
+    "currency": String(),
+}
+
+
 def _accepted(session: Session, now: datetime, results: Sequence[Settled]) -> None:
-    values = [
-        {
-            "b_id": row.id,
-            "b_provider_id": outcome.provider_id,
-            "b_status": outcome.provider_status,
-            "b_segments": outcome.segments,
-            "b_cost": outcome.cost,
-            "b_currency": outcome.currency,
-        }
-        for row, outcome in ((result.row, result.outcome) for result in results)
-        if isinstance(outcome, Accepted)
+    rows = [
+        (row.id, o.provider_id, o.provider_status, o.segments, o.cost, o.currency)
+        for row, o in ((result.row, result.outcome) for result in results)
+        if isinstance(o, Accepted)
     ]
-    if not values:
+    if not rows:
         return
     _, target = STEPS[Step.ACCEPT]
+    told = table(session, ACCEPTED, rows).c
     fresh = C.rank == Rank.OPEN  # a receipt that overtook this answer knows more already
-    session.connection().execute(
-        update(TABLE)
-        .where(TABLE.c.id == ID)
+    session.execute(
+        update(C)
+        .where(C.id == told.id)
         .values(
             status=case((fresh, target.value), else_=C.status),
             rank=case((fresh, int(Rank.SENT)), else_=C.rank),
             reason=case((fresh, None), else_=C.reason),
             sent_at=func.coalesce(C.sent_at, literal(now, UtcDateTime())),
-            provider_id=bindparam("b_provider_id"),
-            provider_status=func.coalesce(C.provider_status, bindparam("b_status")),
-            segments=bindparam("b_segments"),
-            cost=bindparam("b_cost"),
-            currency=bindparam("b_currency"),
+            provider_id=told.provider_id,
+            provider_status=func.coalesce(C.provider_status, told.provider_status),
+            segments=told.segments,
+            cost=told.cost,
+            currency=told.currency,
             owner=None,
             lease_until=None,
             held=None,
             updated_at=now,
-        ),
-        values,
+        )
+        .execution_options(synchronize_session=False)
     )
 
 
