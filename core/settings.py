@@ -192,7 +192,7 @@ class Settings:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> SettingsError:
-    nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    nearest = get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
     return SettingsError(
         f"there is no setting {name}; the nearest is {nearest}",
         field=name,

@@ -1,0 +1,110 @@
+"""Mirrors core/settings.py."""
+
+from pathlib import Path
+
+import pytest
+
+from core.secret import Secret
+from core.settings import Settings, SettingsError
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_environment({"PATH": "/bin", "ECHELONX": "no setting"})
+
+    assert settings == Settings()
+    assert settings.database_url == "sqlite:///echelonx.db"
+    assert settings.secret_key is None
+
+
+def test_each_kind_of_value_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "ECHELONX_DATABASE_URL": "postgresql://u:p@h/d",
+            "ECHELONX_BROKER_URL": "redis://127.0.0.1/0",
+            "ECHELONX_MODE": "Production",
+            "ECHELONX_SECRET_KEY": "s" * 32,
+            "ECHELONX_DATA_DIR": "/var/lib/echelonx",
+            "ECHELONX_PUBLIC_URL": "https://mail.example.com/",
+            "ECHELONX_PORT": " 9000 ",
+            "ECHELONX_PUMP_SECONDS": "0.5",
+            "ECHELONX_ALLOW_PRIVATE_EGRESS": "yes",
+            "ECHELONX_LOG_LEVEL": "debug",
+            "ECHELONX_LOG_FORMAT": "json",
+            "ECHELONX_DEFAULT_COUNTRY": "de",
+        }
+    )
+
+    assert settings.mode == "production"
+    assert settings.secret_key == Secret("s" * 32)
+    assert settings.data_dir == Path("/var/lib/echelonx")
+    assert settings.public_url == "https://mail.example.com"
+    assert (settings.port, settings.pump_seconds) == (9000, 0.5)
+    assert settings.allow_private_egress is True
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+    assert settings.default_country == "DE"
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert (
+        Settings.from_environment({"ECHELONX_BROKER_URL": "", "ECHELONX_PORT": " "}) == Settings()
+    )
+
+
+def test_the_test_suites_own_names_are_left_alone() -> None:
+    assert Settings.from_environment({"ECHELONX_TEST_PG": "postgresql://x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("ECHELONX_DATABSE_URL", "ECHELONX_DATABASE_URL"),
+        ("ECHELONX_SECRETKEY", "ECHELONX_SECRET_KEY"),
+        ("ECHELONX_BROKER", "ECHELONX_BROKER_URL"),
+        ("ECHELONX_database_url", "ECHELONX_DATABASE_URL"),
+        ("ECHELONX_", "ECHELONX_"),
+    ],
+)
+def test_an_unknown_name_is_an_error_that_names_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({name: ""})
+
+    assert refused.value.field == name
+    assert f"the nearest is {nearest}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ECHELONX_DATABASE_URL", "mysql://u:hunter2@h/d"),
+        ("ECHELONX_BROKER_URL", "hunter2"),
+        ("ECHELONX_MODE", "hunter2"),
+        ("ECHELONX_SECRET_KEY", "hunter2"),
+        ("ECHELONX_PUBLIC_URL", "hunter2.example.com"),
+        ("ECHELONX_PUBLIC_URL", "https://example.com/?hunter2"),
+        ("ECHELONX_PORT", "70000"),
+        ("ECHELONX_PORT", "-1"),
+        ("ECHELONX_PORT", "٨"),
+        ("ECHELONX_THREADS", "0"),
+        ("ECHELONX_PUMP_SECONDS", "nan"),
+        ("ECHELONX_PUMP_SECONDS", "hunter2"),
+        ("ECHELONX_LEASE_SECONDS", "1"),
+        ("ECHELONX_ALLOW_PRIVATE_EGRESS", "maybe"),
+        ("ECHELONX_DEFAULT_COUNTRY", "USA"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_and_not_repeated(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({name: text})
+
+    assert refused.value.field == name
+    assert "hunter2" not in str(refused.value)
+
+
+def test_settings_do_not_print_what_may_hold_a_password() -> None:
+    settings = Settings(
+        database_url="postgresql://u:hunter2@h/d",
+        broker_url="redis://:hunter2@h",
+        secret_key=Secret("hunter2" * 8),
+    )
+
+    assert "hunter2" not in repr(settings)
