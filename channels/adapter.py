@@ -15,6 +15,7 @@ from channels.channel import Channel
 from channels.outcome import Outcome
 from channels.skeleton import Skeleton
 from core.clock import Clock, SystemClock
+from core.errors import InvalidError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ class EventType(StrEnum):
     REPLIED = "replied"  # an inbound message
     ACCOUNT = "account"  # about the account, not about a message
     UNRECOGNISED = "unrecognised"
+
+
+class MalformedWebhookError(InvalidError):
+    """A provider's request does not have the shape its provider gives it."""
+
+    status = 400
+    code = "malformed_webhook"
 
 
 @dataclass(frozen=True, slots=True)

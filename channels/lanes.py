@@ -1,16 +1,17 @@
-"""Lanes: a bounded pool of threads that carry one batch of messages."""
+"""Lanes: a bounded pool of threads that carry one batch of messages, or of calls of many."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
+from typing import Generic, TypeVar
 
-from channels.adapter import OutgoingMessage
 from channels.outcome import Outcome
 
+Unit = TypeVar("Unit")
 Result = tuple[str, Outcome]
-Carry = Callable[[Iterator[OutgoingMessage]], Iterable[Result]]
-"""Sends the messages it takes from the iterator and yields what became of each."""
+Carry = Callable[[Iterator[Unit]], Iterable[Result]]
+"""Sends the units it takes from the iterator and yields the outcome of each message in them."""
 
 HAND_OVER_SECONDS = 0.02
 """How long an outcome may wait for its reader; waking it for each one would cost more than it."""
@@ -25,17 +26,17 @@ class Lanes:
         self._pool: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
-    def run(self, messages: Sequence[OutgoingMessage], carry: Carry) -> Iterator[Result]:
+    def run(self, units: Sequence[Unit], carry: Carry[Unit]) -> Iterator[Result]:
         """Yield the outcome of every message, as the lanes report them.
 
         Abandoning the iterator stops new sends; what is on the wire is finished first. An error
         raised by `carry` (a bug) is raised here once all lanes have ended.
         """
-        count = min(self._count, len(messages))
+        count = min(self._count, len(units))
         if count <= 1:
-            yield from carry(iter(messages))
+            yield from carry(iter(units))
             return
-        batch = _Batch(messages, count)
+        batch = _Batch(units, count)
         futures = [self._threads().submit(batch.drive, carry) for _ in range(count)]
         try:
             while not batch.done.wait(HAND_OVER_SECONDS):
@@ -60,17 +61,17 @@ class Lanes:
             return self._pool
 
 
-class _Batch:
-    """Messages shared by lanes, and the outcomes on their way to the reader."""
+class _Batch(Generic[Unit]):
+    """Units shared by lanes, and the outcomes on their way to the reader."""
 
-    def __init__(self, messages: Sequence[OutgoingMessage], lanes: int) -> None:
+    def __init__(self, units: Sequence[Unit], lanes: int) -> None:
         self.done = Event()
-        self._waiting = deque(messages)
+        self._waiting = deque(units)
         self._known: deque[Result] = deque()
         self._open = lanes
         self._lock = Lock()
 
-    def drive(self, carry: Carry) -> None:
+    def drive(self, carry: Carry[Unit]) -> None:
         """Work as one lane until nothing is left."""
         try:
             self._known.extend(carry(self._take()))
@@ -89,10 +90,10 @@ class _Batch:
         """Let the lanes take nothing new."""
         self._waiting.clear()
 
-    def _take(self) -> Iterator[OutgoingMessage]:
+    def _take(self) -> Iterator[Unit]:
         while True:
             try:
-                message = self._waiting.popleft()
+                unit = self._waiting.popleft()
             except IndexError:
                 return
-            yield message
+            yield unit
