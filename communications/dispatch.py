@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeVar
 
 from core.log import get
@@ -103,7 +104,7 @@ class Dispatcher:
         self._consequences = consequences
         self._lease_seconds = lease_seconds
         self._lanes: dict[int, Lane] = {}
-        self._claims = 0
+        self._claims = count(1)  # shared by lanes; next() cannot be torn
         self._stopping = False
 
     def step(self, account_id: int) -> int:
@@ -145,8 +146,7 @@ class Dispatcher:
 
     def _claim_name(self, account_id: int) -> str:
         """Name this claim: unique, so that the intent proves it is ours by its owner alone."""
-        self._claims += 1
-        return f"{self._owner}#{account_id}.{self._claims}"
+        return f"{self._owner}#{account_id}.{next(self._claims)}"
 
     def _lane(self, account_id: int) -> Lane | None:
         with read(self._sessions) as session:
