@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import ForeignKey, Index, Numeric, String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -183,7 +183,7 @@ def _country(country: str | None) -> str | None:
 def _timezone(timezone: str) -> str:
     try:
         ZoneInfo(timezone)
-    except (ValueError, OSError):  # unknown, or not the name of a zone at all
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the others: no name of a zone at all
         raise InvalidError(
             "this is not a time zone",
             field="timezone",
