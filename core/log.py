@@ -28,8 +28,8 @@ SECRET_NAME = re.compile(
     r"credential|signature)"
 ).search
 ASSIGNMENT = re.compile(
-    r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|signature)"
-    r"[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&}\])]+"
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|private[_-]?key|signature)"
+    r"[\"']?\s{0,9}[=:]\s{0,9}[\"']?)[^\s\"',;&}\])]+"
 )
 MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)", re.S), "***"),

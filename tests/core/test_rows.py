@@ -1,0 +1,46 @@
+"""Mirrors core/rows.py."""
+
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, Numeric, String, select, update
+
+from accounts.client import Client, create_client
+from core.clock import ManualClock
+from core.db import Sessions, read, write
+from core.rows import among, table
+
+
+def test_many_values_are_one_condition(sessions: Sessions, clock: ManualClock) -> None:
+    with write(sessions) as session:
+        made = [create_client(session, clock, name=name).id for name in ("a", "b'\"", "ü")]
+
+    with read(sessions) as session:
+        by_name = select(Client.id).where(among(session, Client.name, ["b'\"", "ü", "other"]))
+        by_id = select(Client.id).where(among(session, Client.id, [*made[:2], 10**9]))
+        nobody = select(Client.id).where(among(session, Client.id, []))
+
+        assert set(session.scalars(by_name)) == set(made[1:])
+        assert set(session.scalars(by_id)) == set(made[:2])
+        assert list(session.scalars(nobody)) == []
+
+
+def test_rows_join_a_statement_as_a_table(sessions: Sessions, clock: ManualClock) -> None:
+    with write(sessions) as session:
+        made = [create_client(session, clock, name=name).id for name in ("a", "b", "c")]
+        rows = table(
+            session,
+            {"id": BigInteger(), "notes": String(), "spend": Numeric(14, 4)},
+            [(made[0], "first", Decimal("1.5")), (made[1], None, None)],
+        )
+        session.execute(
+            update(Client)
+            .where(Client.id == rows.c.id)
+            .values(notes=rows.c.notes, total_revenue=rows.c.spend)
+            .execution_options(synchronize_session=False)
+        )
+
+    with read(sessions) as session:
+        found = session.execute(
+            select(Client.notes, Client.total_revenue).order_by(Client.id)
+        ).all()
+    assert [tuple(row) for row in found] == [("first", Decimal("1.5")), (None, None), (None, None)]
