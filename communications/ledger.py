@@ -304,21 +304,19 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
         .execution_options(synchronize_session=False)
     ).all()
     if lost:
-        session.execute(
-            insert(Attempt),
-            [
-                {
-                    "client_id": row.client_id,
-                    "communication_id": row.id,
-                    "token": row.token,
-                    "provider_account_id": row.provider_account_id,
-                    "outcome": AttemptOutcome.CRASHED,
-                    "finished_at": now,
-                }
-                for row in lost
-            ],
-        )
+        session.execute(insert(Attempt), [_crashed(row, now) for row in lost])
     return len(lost)
+
+
+def _crashed(row: Any, now: datetime) -> dict[str, Any]:
+    return {
+        "client_id": row.client_id,
+        "communication_id": row.id,
+        "token": row.token,
+        "provider_account_id": row.provider_account_id,
+        "outcome": AttemptOutcome.CRASHED,
+        "finished_at": now,
+    }
 
 
 def skip_queued(
