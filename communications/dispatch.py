@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
-from core.log import get
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -44,6 +43,7 @@ from communications.urls import Urls
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write
 from core.errors import EngineError
+from core.log import get
 from core.secret import Vault
 
 log = get(__name__)

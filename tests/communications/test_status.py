@@ -19,6 +19,7 @@ from communications.status import (
     Step,
     learn,
 )
+from tests.communications.status_page import PAGE, page
 
 
 def paths(status: Status, taken: tuple[Step, ...], length: int) -> list[tuple[Step, ...]]:
@@ -92,3 +93,9 @@ def test_the_rules_of_provider_events_hold_in_every_order(
 def test_every_fact_is_an_event_type_and_has_its_own_rank() -> None:
     assert {fact.value for fact in Fact} <= {event.value for event in EventType}
     assert len({rank for rank, _, _ in FACTS.values()}) == len(Fact)
+
+
+def test_the_reference_page_equals_the_table() -> None:
+    written = PAGE.read_text()
+
+    assert written == page(), "run `python -m tests.communications.status_page`"
