@@ -6,6 +6,7 @@ Each function writes one row and returns its id, and takes any column as a keywo
 import itertools
 from typing import Any
 
+from accounts.client import Client
 from channels.channel import Channel
 from communications.account import ProviderAccount, seal
 from communications.communication import Communication
@@ -68,15 +69,17 @@ class Factory:
         )
         return made
 
-    def account(self, adapter: str, channel: Channel, config: dict[str, Any], **values: Any) -> int:
+    def account(
+        self, adapter: str, channel: Channel, settings: dict[str, Any], **values: Any
+    ) -> int:
         """A provider account; its settings are not checked."""
-        token = f"token-of-account-{next(_numbers):06d}"
+        token = values.pop("token", f"token-of-account-{next(_numbers):06d}")
         row = {
             "name": token,
             "adapter": adapter,
             "channel": channel,
             "token": token,
-            "config": seal(self.vault, token, config),
+            "config": seal(self.vault, token, settings),
         }
         return self._add(ProviderAccount, row | values)
 
@@ -106,6 +109,21 @@ class Factory:
     def hash(self, kind: str, value: str) -> str:
         """The keyed hash of an address of this client."""
         return self.hasher.hash(self.client_id, kind, value)
+
+    def another_client(self) -> "Factory":
+        """A factory for a client of its own."""
+        values = {"name": f"Other {next(_numbers)}", "country": "US"}
+        with write(self.sessions) as session:
+            now = self.clock.now()
+            client = Client(created_at=now, updated_at=now, **values)
+            session.add(client)
+            session.flush()
+            return Factory(self.sessions, self.clock, client.id)
+
+    def rename(self, name: str) -> None:
+        """Give the client another name."""
+        with write(self.sessions) as session:
+            session.get_one(Client, self.client_id).name = name
 
     def _add(
         self,

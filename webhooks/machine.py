@@ -7,15 +7,16 @@ import re
 from datetime import datetime, timedelta
 
 SCANNERS = re.compile(
-    r"bot\b|crawl|spider|slurp|preview|scan|monitor|headless|phantom|"
-    r"facebookexternalhit|whatsapp|telegram|slack|discord|skype|linkedin|embedly|"
-    r"barracuda|mimecast|proofpoint|urldefense|safelinks|microsoft office existence|"
-    r"ms-office|symantec|messagelabs|fireeye|trend ?micro|sophos|forcepoint|zscaler|cloudmark|"
-    r"virustotal|google-safety|googleother|yahoomailproxy-prefetch|"
+    r"(?<!cu)bot\b|crawl|spider|slurp|preview|scanner|url ?scan|monitoring|headless|phantom|"
+    r"facebookexternalhit|^whatsapp/|embedly|microsoft office existence|"
+    r"barracuda|mimecast|proofpoint|urldefense|safelinks|symantec|messagelabs|fireeye|"
+    r"trend ?micro|sophos|forcepoint|zscaler|cloudmark|virustotal|google-safety|googleother|"
     r"curl/|wget/|python-requests|python-urllib|aiohttp|okhttp|go-http-client|java/|libwww|"
     r"node-fetch|axios|http-?client",
     re.IGNORECASE,
 ).search
+"""Names scanners and previews give themselves. Cubot is a phone; Outlook's own `ms-office`, which
+loads images for a reader, is left out on purpose."""
 MAIL_PRIVACY = "Mozilla/5.0"
 """All that Apple's Mail Privacy Protection says of itself, whether or not the mail is read."""
 IMAGE_PROXY = re.compile(r"GoogleImageProxy|YahooMailProxy|ggpht", re.IGNORECASE).search
