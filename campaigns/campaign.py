@@ -1,14 +1,37 @@
-"""Campaign: what to say, to whom, when."""
+"""Campaign: what to say, to whom, when.
+
+A draft may be incomplete, and everything in it may change. Once launched, only what nobody has been
+promised may: name, description, tags, expectations.
+"""
 
 import enum
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+    select,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from campaigns.errors import (
+    CampaignChangedError,
+    CampaignInvalidError,
+    CampaignNotFoundError,
+    CampaignStateError,
+    NameTakenError,
+)
+from campaigns.field import instant_of, name_of, one_of
+from campaigns.variant import VariantValues, replace_variants, variants_of
 from channels.channel import Channel
+from core.clock import Clock
 from core.db import Base, Id
 
 
@@ -82,6 +105,8 @@ class Campaign(Base):
     type: Mapped[CampaignType]
     category: Mapped[CampaignCategory] = mapped_column(default=CampaignCategory.MARKETING)
     status: Mapped[CampaignStatus] = mapped_column(default=CampaignStatus.DRAFT)
+    status_reason: Mapped[str | None] = mapped_column(String(300))
+    """Why it was paused, where it was not a person who did it."""
     priority: Mapped[Priority] = mapped_column(default=Priority.MEDIUM)
     target_audience: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """`{"segment_id": 7}` or `{"rule": <condition JSON>}`."""
@@ -108,18 +133,221 @@ class Campaign(Base):
     deleted_at: Mapped[datetime | None]
 
 
-class Variant(Base):
-    """What one campaign says on one channel, and through which provider account."""
+CHANNELS: dict[CampaignType, frozenset[Channel]] = {
+    CampaignType.SMS: frozenset({Channel.SMS}),
+    CampaignType.EMAIL: frozenset({Channel.EMAIL}),
+    CampaignType.VOICE: frozenset({Channel.VOICE}),
+    CampaignType.PUSH: frozenset({Channel.PUSH}),
+    CampaignType.MIXED: frozenset(Channel),
+}
+"""The channels a campaign of a type may use."""
 
-    __tablename__ = "variants"
-    __table_args__ = (UniqueConstraint("campaign_id", "channel", "name"),)
+LIVE_FIELDS = frozenset(
+    {"name", "description", "tags", "budget", "cost_per_message", "expected_revenue",
+     "conversion_goal"}
+)  # fmt: skip
+"""What may still change after the launch."""
 
-    id: Mapped[Id]
-    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
-    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"))
-    channel: Mapped[Channel]
-    name: Mapped[str] = mapped_column(String(16), default="A")
-    weight: Mapped[int] = mapped_column(default=100)
-    template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"))
-    provider_account_id: Mapped[int | None]
-    """None takes the client's active account for the channel."""
+
+class Details(TypedDict, total=False):
+    """What a campaign may have besides."""
+
+    description: str | None
+    tags: list[str]
+    budget: Decimal | None
+    cost_per_message: Decimal | None
+    expected_revenue: Decimal | None
+    conversion_goal: str | None
+
+
+class Changes(Details, total=False):
+    """What can be changed."""
+
+    name: str
+    type: CampaignType | str
+    target_audience: Mapping[str, Any]
+    variants: Sequence[VariantValues]
+    schedule_type: ScheduleType | str
+    scheduled_at: datetime | None
+    category: CampaignCategory | str
+    priority: Priority | str
+
+
+def create_campaign(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    name: str,
+    type: CampaignType | str,
+    target_audience: Mapping[str, Any],
+    variants: Sequence[VariantValues] = (),
+    schedule_type: ScheduleType | str = ScheduleType.IMMEDIATE,
+    scheduled_at: datetime | None = None,
+    category: CampaignCategory | str = CampaignCategory.MARKETING,
+    priority: Priority | str = Priority.MEDIUM,
+    created_by: int | None = None,
+    **details: Unpack[Details],
+) -> Campaign:
+    """Create a draft.
+
+    `target_audience` is `{"segment_id": 7}` or `{"rule": condition}`, the condition as JSON or as
+    text; `variants` say what is said on which channel, one per channel. Raises InvalidError with
+    the field, NameTakenError, or a NotFoundError for a template, segment or provider account.
+    """
+    now = clock.now()
+    campaign = Campaign(
+        client_id=client_id, created_by=created_by, created_at=now, updated_at=now, version=1
+    )
+    changes: Changes = {
+        "name": name,
+        "type": type,
+        "target_audience": target_audience,
+        "variants": variants,
+        "schedule_type": schedule_type,
+        "scheduled_at": scheduled_at,
+        "category": category,
+        "priority": priority,
+        **details,
+    }
+    _apply(session, campaign, changes)
+    return campaign
+
+
+def update_campaign(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    campaign_id: int,
+    version: int | None = None,
+    **changes: Unpack[Changes],
+) -> Campaign:
+    """Change a campaign; `variants` replaces them all.
+
+    With `version`, raises CampaignChangedError when somebody else changed it since; raises
+    CampaignStateError for a field that is fixed once launched, else as create_campaign.
+    """
+    campaign = locked(session, client_id, campaign_id)
+    if version is not None and version != campaign.version:
+        raise CampaignChangedError(
+            f"the campaign is at version {campaign.version}, not {version}",
+            remedy="read it again and repeat the change",
+        )
+    fixed = sorted(changes.keys() - LIVE_FIELDS)
+    if fixed and campaign.status is not CampaignStatus.DRAFT:
+        raise CampaignStateError(
+            f"{fixed[0]} cannot change: the campaign is {campaign.status}",
+            field=fixed[0],
+            remedy="make a new campaign; what was launched stays as it was launched",
+        )
+    campaign.version += 1
+    campaign.updated_at = clock.now()
+    _apply(session, campaign, changes)
+    return campaign
+
+
+def locked(session: Session, client_id: int, campaign_id: int) -> Campaign:
+    """Return the client's campaign as it is now, locked until the end of the transaction.
+
+    Launch, edit and every change of state start here, so they happen one after the other. Raises
+    CampaignNotFoundError.
+    """
+    query = (
+        select(Campaign)
+        .where(
+            Campaign.client_id == client_id,
+            Campaign.id == campaign_id,
+            Campaign.deleted_at.is_(None),
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    found = session.scalar(query)
+    if found is None:
+        raise CampaignNotFoundError(f"no campaign {campaign_id}")
+    return found
+
+
+def _apply(session: Session, campaign: Campaign, changes: Changes) -> None:
+    """Check and set the fields given, then store them, variants last."""
+    for field, value in changes.items():
+        if field != "variants":
+            setattr(campaign, field, _checked(session, campaign.client_id, field, value))
+    _check_schedule(campaign.schedule_type, campaign.scheduled_at)
+    with session.no_autoflush:
+        _check_name(session, campaign)
+    session.add(campaign)
+    session.flush()
+    if "variants" in changes:
+        replace_variants(session, campaign.client_id, campaign.id, changes["variants"])
+    _check_channels(session, campaign)
+
+
+def _checked(session: Session, client_id: int, field: str, value: Any) -> Any:
+    match field:
+        case "name":
+            return name_of(value)
+        case "type" | "schedule_type" | "category" | "priority":
+            return one_of(KINDS[field], value, field)
+        case "target_audience":
+            from campaigns.audience import audience_of  # noqa: PLC0415  TODO
+
+            return audience_of(session, client_id, value)
+        case "scheduled_at":
+            return value and instant_of(value, field)
+        case _:
+            return value
+
+
+KINDS: dict[str, type[enum.StrEnum]] = {
+    "type": CampaignType,
+    "schedule_type": ScheduleType,
+    "category": CampaignCategory,
+    "priority": Priority,
+}
+
+
+def _check_schedule(kind: ScheduleType, at: datetime | None) -> None:
+    if kind not in (ScheduleType.IMMEDIATE, ScheduleType.SCHEDULED):
+        raise CampaignInvalidError(
+            f"{kind} campaigns cannot be run yet",
+            field="schedule_type",
+            remedy="use immediate or scheduled",
+        )
+    if kind is ScheduleType.SCHEDULED and at is None:
+        raise CampaignInvalidError(
+            "a scheduled campaign needs its time",
+            field="scheduled_at",
+            remedy="give scheduled_at, such as 2026-11-28T09:00:00Z",
+        )
+    if kind is ScheduleType.IMMEDIATE and at is not None:
+        raise CampaignInvalidError(
+            "an immediate campaign starts when it is launched",
+            field="scheduled_at",
+            remedy="leave scheduled_at out, or set schedule_type to scheduled",
+        )
+
+
+def _check_name(session: Session, campaign: Campaign) -> None:
+    taken = select(Campaign.id).where(
+        Campaign.client_id == campaign.client_id, Campaign.name == campaign.name
+    )
+    if campaign.id is not None:
+        taken = taken.where(Campaign.id != campaign.id)
+    if session.scalar(taken) is not None:
+        raise NameTakenError(
+            f"a campaign named “{campaign.name}” exists",
+            field="name",
+            remedy="choose another name",
+        )
+
+
+def _check_channels(session: Session, campaign: Campaign) -> None:
+    for variant in variants_of(session, campaign.id):
+        if variant.channel not in CHANNELS[campaign.type]:
+            raise CampaignInvalidError(
+                f"a campaign of type {campaign.type} has no {variant.channel} message",
+                field="variants",
+                remedy="set its type to mixed, or remove that variant",
+            )

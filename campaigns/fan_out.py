@@ -1,0 +1,150 @@
+"""Fan-out: a run's audience becomes rows of the log, chunk by chunk.
+
+Each chunk is one transaction: a keyset of members, one INSERT … SELECT per channel, the cursor. A
+crash between two chunks loses nothing and repeats nothing; the first message leaves while the last
+chunk is still to come. Sources: DESIGN 5.2, RELIABILITY 3.8 (C2, C3) and 3.13.
+
+Invariants
+    1. Rows and cursor move together, or not at all.
+    2. Every member of the audience gets one row per channel: to be sent, or skipped with a reason.
+    3. Members who came after the launch are not in it.
+
+About 100,000 members take 4 s on PostgreSQL and on SQLite (bench/fan_out.py).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, literal, null, select, true, update
+from sqlalchemy.orm import Session
+
+from campaigns.audience import matching
+from campaigns.control import pause
+from campaigns.decision import decisions
+from campaigns.merge import NOTHING
+from campaigns.plan import Lane, Plan
+from campaigns.run import Run, RunStatus
+from communications.communication import Communication, Direction
+from communications.status import Status
+from core.clock import Clock
+from core.condition import from_json
+from core.db import Sessions, UtcDateTime, read, write
+from core.errors import EngineError
+from core.log import get
+from core.rows import among
+from core.sql import insert_into
+from members.member import Member
+
+log = get(__name__)
+
+FIRST_CHUNK = 500
+"""Members in a run's first chunk: small, so that the first message leaves at once."""
+CHUNK = 5_000
+EXPIRES = timedelta(hours=72)
+"""A message that could not leave within three days of its run's start is no longer news."""
+
+EXPANDING = (Run.status == RunStatus.RUNNING, Run.expanded_at.is_(None))
+
+
+def step(sessions: Sessions, clock: Clock) -> bool:
+    """Fan out one chunk of one run; return whether there was one.
+
+    Any number of workers may step at once: a run is one worker's for the length of a chunk. The
+    run is picked at random, so that a large one does not keep a small one waiting. One whose rule
+    cannot be evaluated is paused, with the reason.
+    """
+    with read(sessions) as session:
+        if session.scalar(select(Run.id).where(*EXPANDING).limit(1)) is None:
+            return False
+    taken: dict[str, int] = {}
+    try:
+        with write(sessions) as session:
+            query = select(Run).where(*EXPANDING).order_by(func.random()).limit(1)
+            run = session.scalar(query.with_for_update(skip_locked=True))
+            if run is None:
+                return False
+            taken = {"client_id": run.client_id, "campaign_id": run.campaign_id}
+            _expand(session, clock, run)
+    except EngineError as error:
+        log.error("fan-out failed", **taken, why=str(error))
+        with write(sessions) as session:
+            pause(session, clock, **taken, reason=str(error))
+    return True
+
+
+def _expand(session: Session, clock: Clock, run: Run) -> None:
+    """Insert the rows of the run's next chunk and move its cursor."""
+    limit = CHUNK if run.cursor else FIRST_CHUNK
+    chunk = _next_members(session, run, limit)
+    if chunk:
+        plan = Plan.from_json(run.plan)
+        for lane in plan.lanes:
+            _insert(session, clock.now(), run, plan, lane, chunk)
+    expanded = run.expanded + len(chunk)
+    done = len(chunk) < limit
+    session.execute(
+        update(Run)
+        .where(Run.id == run.id, Run.cursor == run.cursor, *EXPANDING)
+        .values(
+            cursor=chunk[-1] if chunk else run.cursor,
+            expanded=expanded,
+            audience_size=expanded if done else max(run.audience_size, expanded),
+            expanded_at=clock.now() if done else None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _next_members(session: Session, run: Run, limit: int) -> Sequence[int]:
+    """Return the ids of the audience's next members, in order."""
+    condition = from_json(run.audience["rule"])
+    members = matching(session, condition, client_id=run.client_id, now=run.started_at)
+    return session.scalars(
+        select(Member.id)
+        .where(*members, Member.id > run.cursor, Member.id <= run.last_member_id)
+        .order_by(Member.id)
+        .limit(limit)
+    ).all()
+
+
+def _insert(
+    session: Session, now: datetime, run: Run, plan: Plan, lane: Lane, chunk: Sequence[int]
+) -> None:
+    """Insert one row per member of the chunk for one channel."""
+    rows = decisions(
+        [among(session, Member.id, chunk)],
+        channel=lane.channel,
+        message_type=plan.message_type,
+        fields=lane.fields,
+        run_id=run.id,
+    ).c
+    sent = rows.reason.is_(None)
+    instant = UtcDateTime()
+    values = {
+        "client_id": literal(run.client_id),
+        "member_id": rows.member_id,
+        "campaign_id": literal(run.campaign_id),
+        "run_id": literal(run.id),
+        "channel": literal(lane.channel.value),
+        "direction": literal(Direction.OUTBOUND.value),
+        "message_type": literal(plan.message_type.value),
+        "to_address": rows.address,
+        "address_hash": case((sent, rows.hash), else_=null()),
+        "template_version_id": literal(lane.template_version_id),
+        "merge": case((sent, rows.merge), else_=NOTHING),
+        "status": case((sent, Status.QUEUED.value), else_=Status.SKIPPED.value),
+        "reason": rows.reason,
+        "priority": literal(plan.priority),
+        "not_before": literal(run.started_at, instant),
+        "expires_at": literal(run.started_at + EXPIRES, instant),
+        "provider_account_id": literal(lane.provider_account_id),
+        "created_at": literal(now, instant),
+        "updated_at": literal(now, instant),
+    }
+    # SQLite needs the WHERE to tell ON CONFLICT from a join's ON.
+    chosen = select(*values.values()).where(true()).order_by(rows.member_id)
+    session.execute(
+        insert_into(session, Communication)
+        .from_select(list(values), chosen)
+        .on_conflict_do_nothing()
+    )

@@ -1,0 +1,50 @@
+"""Finish: a run is done when nothing of it is queued or on its way."""
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from campaigns.campaign import Campaign, CampaignStatus, locked
+from campaigns.run import RUN_STEPS, Run, RunStatus, RunStep
+from communications.communication import Communication
+from communications.status import OPEN
+from core.clock import Clock
+
+
+def finish_runs(session: Session, clock: Clock) -> int:
+    """Close runs that are fanned out and have nothing left to send; return how many.
+
+    Their campaigns are completed. Messages nobody can tell about (`unknown`) keep no run open:
+    evidence may come days later, and changes the statistics whenever it comes.
+    """
+    unfinished = exists().where(Communication.run_id == Run.id, Communication.status.in_(OPEN))
+    allowed, target = RUN_STEPS[RunStep.FINISH]
+    ready = (Run.status.in_(allowed), Run.expanded_at.is_not(None), ~unfinished)
+    found = session.execute(select(Run.id, Run.client_id, Run.campaign_id).where(*ready)).all()
+    finished = 0
+    for run_id, client_id, campaign_id in found:
+        # Campaign before run, as everywhere: two transactions then never wait for each other.
+        locked(session, client_id, campaign_id)
+        done = session.execute(
+            update(Run)
+            .where(Run.id == run_id, *ready)
+            .values(status=target, finished_at=clock.now())
+            .returning(Run.id)
+            .execution_options(synchronize_session=False)
+        ).first()
+        if done is not None:
+            finished += 1
+            _complete(session, clock, campaign_id)
+    return finished
+
+
+def _complete(session: Session, clock: Clock, campaign_id: int) -> None:
+    """Complete a campaign that has no other run going."""
+    going = exists().where(
+        Run.campaign_id == campaign_id, Run.status.in_((RunStatus.RUNNING, RunStatus.PAUSED))
+    )
+    session.execute(
+        update(Campaign)
+        .where(Campaign.id == campaign_id, Campaign.status == CampaignStatus.ACTIVE, ~going)
+        .values(status=CampaignStatus.COMPLETED, completed_at=clock.now(), updated_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )

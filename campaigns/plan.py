@@ -1,0 +1,60 @@
+"""Plan: what a run sends, frozen when it starts: wordings, provider accounts, priority."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from channels.channel import Channel
+from communications.communication import MessageType
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What goes out on one channel, and through which account."""
+
+    channel: Channel
+    template_version_id: int
+    provider_account_id: int
+    fields: tuple[str, ...]
+    """What the wording shows of a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What goes out on all channels."""
+
+    message_type: MessageType
+    priority: int
+    """0 urgent to 3 low."""
+    lanes: tuple[Lane, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as `runs.plan` stores it."""
+        return {
+            "message_type": self.message_type.value,
+            "priority": self.priority,
+            "channels": {
+                lane.channel.value: {
+                    "template_version_id": lane.template_version_id,
+                    "provider_account_id": lane.provider_account_id,
+                    "fields": list(lane.fields),
+                }
+                for lane in self.lanes
+            },
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Plan":
+        """Read it back."""
+        return cls(
+            message_type=MessageType(stored["message_type"]),
+            priority=stored["priority"],
+            lanes=tuple(
+                Lane(
+                    channel=Channel(channel),
+                    template_version_id=lane["template_version_id"],
+                    provider_account_id=lane["provider_account_id"],
+                    fields=tuple(lane["fields"]),
+                )
+                for channel, lane in sorted(stored["channels"].items())
+            ),
+        )

@@ -1,0 +1,236 @@
+"""Pre-flight: what stands in the way of a launch, and what will happen otherwise.
+
+A blocker makes `launch` refuse; a warning only says something. Each finding has its remedy.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from accounts.client import Client
+from campaigns.audience import condition_of, matching, size
+from campaigns.campaign import PRIORITY_NUMBER, Campaign, CampaignCategory, ScheduleType
+from campaigns.decision import decisions
+from campaigns.errors import Finding
+from campaigns.plan import Lane, Plan
+from campaigns.queries import campaign as find_campaign
+from campaigns.template import TemplateVersion, latest_version
+from campaigns.variant import Variant, variants_of
+from channels.channel import Channel
+from channels.template import compile_template
+from communications.account import AccountStatus, ProviderAccount, active_account
+from communications.communication import MessageType
+from core.clock import Clock
+from core.condition import Condition, to_json
+from core.errors import NotFoundError
+
+PAST = timedelta(minutes=1)
+"""A schedule further back than that is refused; people take a moment to press the button."""
+
+MESSAGE_TYPES = {
+    CampaignCategory.MARKETING: MessageType.MARKETING,
+    CampaignCategory.RETENTION: MessageType.MARKETING,
+    CampaignCategory.TRANSACTIONAL: MessageType.TRANSACTIONAL,
+    CampaignCategory.NOTIFICATION: MessageType.NOTIFICATION,
+}
+"""Retention is marketing to people who are about to leave: it needs their consent all the same."""
+
+
+@dataclass(slots=True)
+class Preflight:
+    """What was found."""
+
+    blockers: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+    audience: int = 0
+    """Members the campaign is for."""
+    reach: dict[Channel, int] = field(default_factory=dict)
+    """How many of them would be written to, by channel."""
+    skipped: dict[Channel, dict[str, int]] = field(default_factory=dict)
+    """How many would not, by channel and reason."""
+    rule: dict[str, Any] = field(default_factory=dict)
+    """The condition that launch would freeze, as JSON."""
+    plan: Plan | None = None
+    """What launch would freeze besides; None while something blocks it."""
+
+
+def check(session: Session, clock: Clock, *, client_id: int, campaign_id: int) -> Preflight:
+    """Look at a campaign without changing it. Raises CampaignNotFoundError.
+
+    Counts the whole audience once per channel: a second or so at a million members.
+    """
+    campaign = find_campaign(session, client_id, campaign_id)
+    found = examine(session, clock, campaign)
+    if found.rule:
+        condition = condition_of(session, client_id, {"rule": found.rule})
+        _count_reach(session, clock.now(), campaign, condition, found)
+    return found
+
+
+def examine(session: Session, clock: Clock, campaign: Campaign, *, due: bool = False) -> Preflight:
+    """Do what launch needs: blockers, audience and plan, without counting the reach.
+
+    With `due`, the campaign's time has come, and being a little late no longer blocks it.
+    """
+    found = Preflight()
+    if not due:
+        _examine_schedule(clock.now(), campaign, found)
+    _examine_audience(session, clock.now(), campaign, found)
+    lanes = _examine_variants(session, campaign, found)
+    if not found.blockers:
+        found.plan = Plan(
+            message_type=MESSAGE_TYPES[campaign.category],
+            priority=PRIORITY_NUMBER[campaign.priority],
+            lanes=tuple(lanes),
+        )
+    return found
+
+
+def _examine_schedule(now: datetime, campaign: Campaign, found: Preflight) -> None:
+    at = campaign.scheduled_at
+    if campaign.schedule_type is ScheduleType.SCHEDULED and at is not None and at < now - PAST:
+        found.blockers.append(
+            Finding(
+                "past_schedule",
+                f"its time, {at:%Y-%m-%d %H:%M} UTC, has passed",
+                "choose a later time, or set schedule_type to immediate",
+                field="scheduled_at",
+            )
+        )
+
+
+def _examine_audience(
+    session: Session, now: datetime, campaign: Campaign, found: Preflight
+) -> None:
+    client_id = campaign.client_id
+    try:
+        condition = condition_of(session, client_id, campaign.target_audience)
+    except NotFoundError as error:
+        remedy = "choose another segment"
+        found.blockers.append(Finding("no_segment", str(error), remedy, field="target_audience"))
+        return
+    found.rule = to_json(condition)
+    found.audience = size(session, condition, client_id=client_id, now=now)
+    if found.audience == 0:
+        found.blockers.append(
+            Finding(
+                "empty_audience",
+                "nobody matches its audience",
+                "widen the segment or rule, or import members first",
+                field="target_audience",
+            )
+        )
+
+
+def _examine_variants(session: Session, campaign: Campaign, found: Preflight) -> list[Lane]:
+    variants = variants_of(session, campaign.id)
+    if not variants:
+        found.blockers.append(
+            Finding(
+                "no_template",
+                "it has no message",
+                "choose a template for each channel it should use",
+                field="variants",
+            )
+        )
+    lanes = [_examine_variant(session, campaign, variant, found) for variant in variants]
+    return [lane for lane in lanes if lane is not None]
+
+
+def _examine_variant(
+    session: Session, campaign: Campaign, variant: Variant, found: Preflight
+) -> Lane | None:
+    """Return what goes out on the variant's channel, or None when something blocks it."""
+    try:
+        version = latest_version(session, campaign.client_id, variant.template_id)
+    except NotFoundError as error:
+        remedy = f"choose another template for {variant.channel}"
+        found.blockers.append(
+            Finding("no_template", str(error), remedy, "variants", variant.channel)
+        )
+        return None
+    if MESSAGE_TYPES[campaign.category] is MessageType.MARKETING:
+        _examine_marketing(session, variant, version, found)
+    account = _account(session, variant)
+    if account is None:
+        found.blockers.append(
+            Finding(
+                "no_provider",
+                f"no active provider account carries {variant.channel}",
+                f"add a provider account for {variant.channel}, or resume the paused one",
+                "variants",
+                variant.channel,
+            )
+        )
+        return None
+    return Lane(variant.channel, version.id, account.id, tuple(version.fields))
+
+
+def _account(session: Session, variant: Variant) -> ProviderAccount | None:
+    if variant.provider_account_id is None:
+        return active_account(session, variant.client_id, variant.channel)
+    return session.scalar(
+        select(ProviderAccount).where(
+            ProviderAccount.client_id == variant.client_id,
+            ProviderAccount.id == variant.provider_account_id,
+            ProviderAccount.status == AccountStatus.ACTIVE,
+        )
+    )
+
+
+def _examine_marketing(
+    session: Session, variant: Variant, version: TemplateVersion, found: Preflight
+) -> None:
+    """Marketing mail must offer a way out, and say who sends it from where (CAN-SPAM)."""
+    if variant.channel is not Channel.EMAIL:
+        return
+    compiled = compile_template(
+        variant.channel, subject=version.subject, html=version.html, text=version.text
+    )
+    if not compiled.has_unsubscribe:
+        found.blockers.append(
+            Finding(
+                "no_unsubscribe",
+                "its email has no unsubscribe link",
+                "put {{ unsubscribe_url }} into the template",
+                "variants",
+                variant.channel,
+            )
+        )
+    client = session.get_one(Client, variant.client_id)
+    if not (client.address or "").strip():
+        found.warnings.append(
+            Finding(
+                "no_client_address",
+                "the client has no postal address, which marketing email must carry",
+                "enter it with the client, and show it with {{ client.address }}",
+                channel=variant.channel,
+            )
+        )
+
+
+def _count_reach(
+    session: Session, now: datetime, campaign: Campaign, condition: Condition, found: Preflight
+) -> None:
+    """Count the decisions that fan-out would make."""
+    members = matching(session, condition, client_id=campaign.client_id, now=now)
+    for variant in variants_of(session, campaign.id):
+        channel = variant.channel
+        rows = decisions(members, channel=channel, message_type=MESSAGE_TYPES[campaign.category])
+        query = select(rows.c.reason, func.count()).group_by(rows.c.reason)
+        counted = {row[0]: row[1] for row in session.execute(query)}
+        found.reach[channel] = counted.pop(None, 0)
+        found.skipped[channel] = counted
+        if found.audience and not found.reach[channel]:
+            found.warnings.append(
+                Finding(
+                    "nobody_reachable",
+                    f"nobody in its audience can be reached by {channel}",
+                    "look at the reasons: missing addresses, consent or suppressions",
+                    "target_audience",
+                    channel,
+                )
+            )
