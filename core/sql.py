@@ -7,7 +7,7 @@ the same on the other.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, literal
+from sqlalchemy import ColumnElement, Integer, Text, literal
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -125,3 +125,20 @@ def _postgresql_number(element: plain_number, compiler: SQLCompiler, **kw: Any) 
 def insert_into(session: Session, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that can say ON CONFLICT, for this session's database."""
     return sqlite.insert(model) if is_sqlite(session) else postgresql.insert(model)
+
+
+class position(FunctionElement[int]):  # noqa: N801  (reads as the SQL function it is)
+    """Where text stands in a column, from 1; 0 when it does not. No wildcards, no case folding."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(position, "sqlite")
+def _instr(element: position, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(position, "postgresql")
+def _strpos(element: position, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **kw)})"

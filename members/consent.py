@@ -5,13 +5,17 @@ channel and topic), kept in the same transaction so that fan-out can join one ro
 """
 
 import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String, Text, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core.db import Base, BigId, Id
+from core.clock import Clock
+from core.db import Base, BigId, Id, is_sqlite
 
 MARKETING = "marketing"
 """The topic a campaign needs unless it names another."""
@@ -56,3 +60,91 @@ class CurrentConsent(Base):
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     state: Mapped[ConsentState]
     occurred_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One yes or no to write down."""
+
+    member_id: int
+    channel: str
+    state: ConsentState
+    source: str
+    occurred_at: datetime | None = None
+    """When it was said; now, when not given."""
+    topic: str = MARKETING
+    wording: str | None = None
+    proof: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    member_id: int,
+    channel: str,
+    state: ConsentState,
+    source: str,
+    topic: str = MARKETING,
+    wording: str | None = None,
+    proof: Mapping[str, Any] | None = None,
+    occurred_at: datetime | None = None,
+) -> None:
+    """Write down one yes or no of one member."""
+    word = Word(
+        member_id=member_id,
+        channel=channel,
+        state=state,
+        source=source,
+        topic=topic,
+        wording=wording,
+        proof=proof or {},
+        occurred_at=occurred_at,
+    )
+    record_many(session, clock, client_id=client_id, words=[word])
+
+
+def record_many(session: Session, clock: Clock, *, client_id: int, words: Sequence[Word]) -> None:
+    """Write down many: two statements, whatever their number.
+
+    The later word wins by the time it was said; of two at one instant, the one written later.
+    """
+    if not words:
+        return
+    now = clock.now()
+    ledger: list[dict[str, Any]] = [
+        {
+            "client_id": client_id,
+            "member_id": word.member_id,
+            "channel": word.channel,
+            "topic": word.topic,
+            "state": word.state,
+            "source": word.source,
+            "wording": word.wording,
+            "proof": dict(word.proof),
+            "occurred_at": word.occurred_at or now,
+            "created_at": now,
+        }
+        for word in words
+    ]
+    session.execute(insert(Consent), ledger)
+    latest: dict[tuple[int, str, str], dict[str, Any]] = {}
+    columns = ("client_id", "member_id", "channel", "topic", "state", "occurred_at")
+    for row in ledger:
+        key = (row["member_id"], row["channel"], row["topic"])
+        if key not in latest or row["occurred_at"] >= latest[key]["occurred_at"]:
+            latest[key] = {name: row[name] for name in columns}
+    make = sqlite.insert if is_sqlite(session) else postgresql.insert
+    statement = make(CurrentConsent)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["member_id", "channel", "topic"],
+            set_={
+                "state": statement.excluded.state,
+                "occurred_at": statement.excluded.occurred_at,
+            },
+            where=CurrentConsent.occurred_at <= statement.excluded.occurred_at,
+        ),
+        [latest[key] for key in sorted(latest)],
+    )

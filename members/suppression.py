@@ -1,12 +1,16 @@
 """Suppression: an address that must not be written to; it outlives the member."""
 
 import enum
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, String, UniqueConstraint, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core.db import Base, Id
+from core.clock import Clock
+from core.db import Base, Id, is_sqlite
 
 
 class Scope(enum.StrEnum):
@@ -44,3 +48,83 @@ class Suppression(Base):
     evidence: Mapped[str | None] = mapped_column(String(200))
     """What proves it: `communication:12`, `import:3`, `key:2`."""
     since: Mapped[datetime]
+
+
+def suppress(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    channel: str,
+    address_hash: str,
+    masked: str,
+    scope: Scope,
+    reason: SuppressionReason,
+    evidence: str | None = None,
+) -> bool:
+    """Keep an address from being written to; `channel` is the kind of address.
+
+    False: it was suppressed in this scope already; the first reason and time are kept.
+    """
+    row = {
+        "client_id": client_id,
+        "channel": channel,
+        "address_hash": address_hash,
+        "masked": masked[:64],
+        "scope": scope,
+        "reason": reason,
+        "evidence": evidence,
+        "since": clock.now(),
+    }
+    return suppress_many(session, [row]) == 1
+
+
+def suppress_many(session: Session, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert suppressions that are not there yet; return how many were new."""
+    if not rows:
+        return 0
+    make = sqlite.insert if is_sqlite(session) else postgresql.insert
+    statement = (
+        make(Suppression)
+        .on_conflict_do_nothing(index_elements=["client_id", "channel", "address_hash", "scope"])
+        .returning(Suppression.id)
+    )
+    return len(session.scalars(statement, list(rows)).all())
+
+
+def lift(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    channel: str,
+    address_hash: str,
+    reason: SuppressionReason | None = None,
+) -> int:
+    """Allow an address again; return how many suppressions were lifted.
+
+    With a `reason`, only that one: a START undoes a STOP, never a hard bounce.
+    """
+    del clock
+    statement = delete(Suppression).where(
+        Suppression.client_id == client_id,
+        Suppression.channel == channel,
+        Suppression.address_hash == address_hash,
+    )
+    if reason is not None:
+        statement = statement.where(Suppression.reason == reason)
+    return len(session.scalars(statement.returning(Suppression.id)).all())
+
+
+def is_suppressed(
+    session: Session, *, client_id: int, channel: str, address_hash: str, marketing: bool
+) -> bool:
+    """Say whether a message may not be sent to an address."""
+    query = select(Suppression.id).where(
+        Suppression.client_id == client_id,
+        Suppression.channel == channel,
+        Suppression.address_hash == address_hash,
+    )
+    if not marketing:
+        query = query.where(Suppression.scope == Scope.ALL)
+    return session.scalar(query.limit(1)) is not None

@@ -1,0 +1,225 @@
+"""Reads of people and segments. The client is in every WHERE; nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from core.condition import Condition
+from core.rows import among
+from members.address import MemberAddress
+from members.consent import CurrentConsent
+from members.errors import ImportNotFoundError, MemberNotFoundError, SegmentNotFoundError
+from members.import_job import ImportJob, ImportReject
+from members.member import Member, MemberTag
+from members.rule import compile_rule, reachable
+from members.segment import Segment
+from members.suppression import Suppression
+
+M = Member
+KINDS = ("email", "sms", "push")
+
+
+def member(session: Session, client_id: int, member_id: int) -> Member:
+    """Return the client's member by our id. Raises MemberNotFoundError."""
+    return _one(session, client_id, M.id == member_id, f"no member {member_id}")
+
+
+def member_by_key(session: Session, client_id: int, key: str) -> Member:
+    """Return the client's member by the client's own id, whatever its case."""
+    wanted = key.strip().casefold()
+    return _one(session, client_id, M.member_id == wanted, f"no member with id “{wanted[:40]}”")
+
+
+def member_by_email(session: Session, client_id: int, email: str) -> list[Member]:
+    """Return the client's members with this email (normal form); a mailbox may be shared."""
+    held = select(MemberAddress.member_id).where(
+        MemberAddress.client_id == client_id,
+        MemberAddress.channel == "email",
+        MemberAddress.value == email,
+    )
+    query = select(M).where(M.client_id == client_id, M.deleted_at.is_(None), M.id.in_(held))
+    return list(session.scalars(query.order_by(M.id)))
+
+
+def _one(session: Session, client_id: int, which: ColumnElement[bool], missing: str) -> Member:
+    query = select(M).where(M.client_id == client_id, M.deleted_at.is_(None), which)
+    found = session.scalar(query)
+    if found is None:
+        raise MemberNotFoundError(missing)
+    return found
+
+
+def meant(
+    session: Session, client_id: int, condition: Condition, now: datetime
+) -> tuple[ColumnElement[bool], ...]:
+    """Return the WHERE clauses for the client's members that a condition means."""
+    rule = compile_rule(session, condition, client_id=client_id, now=now)
+    return M.client_id == client_id, M.deleted_at.is_(None), rule
+
+
+def members_page(
+    session: Session,
+    client_id: int,
+    *,
+    condition: Condition | None = None,
+    now: datetime | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[Member]:
+    """Return up to `limit` members after id `after`, oldest first; all, or those meant.
+
+    `now` is needed with a condition: it is what “in the last 30 days” counts back from.
+    """
+    clauses: tuple[ColumnElement[bool], ...] = (M.client_id == client_id, M.deleted_at.is_(None))
+    if condition is not None and now is not None:
+        clauses = meant(session, client_id, condition, now)
+    query = select(M).where(*clauses, M.id > after).order_by(M.id).limit(limit)
+    return list(session.scalars(query))
+
+
+def count_rule(session: Session, client_id: int, condition: Condition, now: datetime) -> int:
+    """Return how many members a condition means: one indexed scan of the client's members."""
+    query = select(func.count()).select_from(M).where(*meant(session, client_id, condition, now))
+    return session.scalar(query) or 0
+
+
+def reach(session: Session, client_id: int, condition: Condition, now: datetime) -> dict[str, int]:
+    """Return, per kind of address, how many of the members meant can be written to at all."""
+    clauses = meant(session, client_id, condition, now)
+    found: dict[str, int] = {}
+    for kind in KINDS:
+        query = select(func.count()).select_from(M).where(*clauses)
+        found[kind] = session.scalar(query.where(M.id.in_(reachable(client_id, kind)))) or 0
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What belongs to one member beside its own row."""
+
+    addresses: tuple[MemberAddress, ...] = ()
+    tags: tuple[str, ...] = ()
+    consents: tuple[CurrentConsent, ...] = ()
+
+
+def around(session: Session, client_id: int, ids: Sequence[int]) -> dict[int, Around]:
+    """Return addresses, tags and consents of members, in three queries whatever their number."""
+    addresses = session.scalars(
+        select(MemberAddress)
+        .where(MemberAddress.client_id == client_id, among(session, MemberAddress.member_id, ids))
+        .order_by(MemberAddress.id)
+    ).all()
+    tags = session.scalars(
+        select(MemberTag)
+        .where(MemberTag.client_id == client_id, among(session, MemberTag.member_id, ids))
+        .order_by(MemberTag.tag)
+    ).all()
+    consents = session.scalars(
+        select(CurrentConsent)
+        .where(CurrentConsent.client_id == client_id, among(session, CurrentConsent.member_id, ids))
+        .order_by(CurrentConsent.channel, CurrentConsent.topic)
+    ).all()
+    return {
+        one: Around(
+            tuple(a for a in addresses if a.member_id == one),
+            tuple(t.tag for t in tags if t.member_id == one),
+            tuple(c for c in consents if c.member_id == one),
+        )
+        for one in ids
+    }
+
+
+def addresses(session: Session, client_id: int, ids: Sequence[int]) -> list[MemberAddress]:
+    """Return every address of these members."""
+    query = select(MemberAddress).where(
+        MemberAddress.client_id == client_id, among(session, MemberAddress.member_id, ids)
+    )
+    return list(session.scalars(query.order_by(MemberAddress.id)))
+
+
+def segment(session: Session, client_id: int, segment_id: int) -> Segment:
+    """Return the client's segment. Raises SegmentNotFoundError."""
+    return _segment(session, client_id, Segment.id == segment_id, f"no segment {segment_id}")
+
+
+def segment_by_name(session: Session, client_id: int, name: str) -> Segment:
+    """Return the client's segment by name. Raises SegmentNotFoundError."""
+    return _segment(session, client_id, Segment.name == name, f"no segment “{name[:80]}”")
+
+
+def _segment(session: Session, client_id: int, which: ColumnElement[bool], missing: str) -> Segment:
+    query = select(Segment).where(
+        Segment.client_id == client_id, Segment.deleted_at.is_(None), which
+    )
+    found = session.scalar(query)
+    if found is None:
+        raise SegmentNotFoundError(missing)
+    return found
+
+
+def segments_page(
+    session: Session, client_id: int, *, after: int = 0, limit: int = 50
+) -> list[Segment]:
+    """Return up to `limit` segments after id `after`."""
+    query = (
+        select(Segment)
+        .where(Segment.client_id == client_id, Segment.deleted_at.is_(None), Segment.id > after)
+        .order_by(Segment.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def suppressions_page(
+    session: Session,
+    client_id: int,
+    *,
+    channel: str | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[Suppression]:
+    """Return up to `limit` suppressions after id `after`."""
+    query = select(Suppression).where(Suppression.client_id == client_id, Suppression.id > after)
+    if channel is not None:
+        query = query.where(Suppression.channel == channel)
+    return list(session.scalars(query.order_by(Suppression.id).limit(limit)))
+
+
+def import_job(session: Session, client_id: int, import_id: int) -> ImportJob:
+    """Return the client's import. Raises ImportNotFoundError."""
+    found = session.scalar(
+        select(ImportJob).where(ImportJob.client_id == client_id, ImportJob.id == import_id)
+    )
+    if found is None:
+        raise ImportNotFoundError(f"no import {import_id}")
+    return found
+
+
+def imports_page(
+    session: Session, client_id: int, *, before: int | None = None, limit: int = 50
+) -> list[ImportJob]:
+    """Return up to `limit` imports, newest first, older than id `before`."""
+    query = select(ImportJob).where(ImportJob.client_id == client_id)
+    if before is not None:
+        query = query.where(ImportJob.id < before)
+    return list(session.scalars(query.order_by(ImportJob.id.desc()).limit(limit)))
+
+
+def import_rejects(
+    session: Session, client_id: int, import_id: int, *, after: int = 0, limit: int = 1000
+) -> list[ImportReject]:
+    """Return up to `limit` rejected rows after id `after`, in the order of the file."""
+    query = (
+        select(ImportReject)
+        .where(
+            ImportReject.client_id == client_id,
+            ImportReject.import_id == import_id,
+            ImportReject.id > after,
+        )
+        .order_by(ImportReject.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
