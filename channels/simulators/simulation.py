@@ -1,0 +1,156 @@
+"""Simulation: the four providers, their log and their outbox, behind two ports."""
+
+import asyncio
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from channels.simulators import fcm, sendgrid, smtp, twilio
+from channels.simulators.config import Keys
+from channels.simulators.hooks import HookError, Hooks
+from channels.simulators.log import Accept, Log
+from channels.simulators.outbox import Outbox, Owed
+from channels.simulators.provider import World
+from channels.simulators.reader import DOOR as READER
+from channels.simulators.reader import Reader
+from channels.simulators.script import Script
+from channels.simulators.server import Answer, Conversation, Request
+from core.clock import Clock, SystemClock
+
+LOOPBACK = "127.0.0.1"
+JSON = {"Content-Type": "application/json"}
+BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a process is started with."""
+
+    log: Path
+    script: Script
+    hooks: Hooks
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """`http` and `smtp`; 0 or none for any that is free."""
+
+
+class Simulation:
+    """All four, from the first accepted message of the log on."""
+
+    def __init__(self, options: Options, clock: Clock | None = None) -> None:
+        self._options = options
+        self._log = Log(options.log)
+        self._accepted = Counter(accept.provider for accept in self._log.accepts)
+        world = World(
+            keys=Keys.of_seed(options.script.seed),
+            script=options.script,
+            hooks=options.hooks,
+            reader=Reader(options.script, options.hooks),
+            clock=clock or SystemClock(),
+            take=self._take,
+            serial=itertools.count(len(self._log.accepts)).__next__,
+        )
+        self._world = world
+        self._sendgrid, self._twilio, self._fcm = (
+            sendgrid.SendGrid(world),
+            twilio.Twilio(world),
+            fcm.Fcm(world),
+        )
+        self._plans: dict[str, Callable[[Accept], list[Owed]]] = {
+            sendgrid.NAME: self._sendgrid.owed,
+            twilio.NAME: self._twilio.owed,
+            fcm.NAME: self._fcm.owed,
+        }
+        doors = self._sendgrid.doors | self._twilio.doors | self._fcm.doors
+        self._outbox = Outbox(options.script, self._log, doors | {READER: world.reader.door})
+
+    async def run(self, ready: Callable[[dict[str, int]], None], ended: asyncio.Event) -> None:
+        """Serve until `ended`; tell `ready` the ports as soon as they are open."""
+        loop = asyncio.get_running_loop()
+        self._recall()
+        ports = self._options.ports
+        http = await loop.create_server(
+            lambda: Conversation(self._answer), LOOPBACK, ports.get("http", 0), backlog=BACKLOG
+        )
+        mail = await loop.create_server(
+            lambda: smtp.Smtp(self._world), LOOPBACK, ports.get("smtp", 0), backlog=BACKLOG
+        )
+        posting = asyncio.create_task(self._outbox.run())
+        ready({"http": _port(http), "smtp": _port(mail)})
+        try:
+            await ended.wait()
+        finally:
+            http.close()
+            mail.close()
+            posting.cancel()
+            await asyncio.gather(posting, return_exceptions=True)
+            self._log.close()
+
+    def _recall(self) -> None:
+        """Take on what an earlier process did not get acknowledged."""
+        accepts, acked = self._log.accepts, self._log.acked
+        self._twilio.recall(accepts)
+        for accept in accepts:
+            self._outbox.add(owed for owed in self._owed(accept) if owed.id not in acked)
+        accepts.clear()
+        acked.clear()
+
+    def _take(self, accepts: Sequence[Accept]) -> None:
+        self._log.accept(accepts)
+        for accept in accepts:
+            self._accepted[accept.provider] += 1
+            self._outbox.add(self._owed(accept))
+
+    def _owed(self, accept: Accept) -> list[Owed]:
+        plan = self._plans.get(accept.provider)
+        return plan(accept) if plan else []
+
+    def _answer(self, request: Request) -> Answer:
+        path = request.path
+        if path == sendgrid.PATH and request.method == "POST":
+            return self._sendgrid.answer(request)
+        if path == fcm.TOKEN_PATH:
+            return self._fcm.token(request)
+        if path.startswith("/v1/projects/"):
+            return self._fcm.answer(request)
+        if path.startswith("/2010-04-01/"):
+            return self._twilio.answer(request)
+        if path == "/_sim/webhooks" and request.method == "POST":
+            return self._set_hooks(request)
+        if path == "/_sim/state":
+            return _document(200, self._state())
+        return Answer(404)
+
+    def _set_hooks(self, request: Request) -> Answer:
+        try:
+            urls = json.loads(request.body)
+            self._options.hooks.set(urls)
+        except (ValueError, AttributeError):
+            return _document(400, {"error": "the body is a JSON object of webhook addresses"})
+        except HookError as error:
+            return _document(400, {"error": str(error), "field": error.field})
+        self._outbox.release()
+        return _document(200, self._options.hooks.all())
+
+    def _state(self) -> dict[str, Any]:
+        outbox = self._outbox
+        return {
+            "accepted": dict(self._accepted),
+            "owed": outbox.owed.total(),
+            "acked": outbox.acked.total(),
+            "failed": outbox.failed.total(),
+            "owed_by": {name: count for name, count in outbox.owed.items() if count},
+            "acked_by": dict(outbox.acked),
+            "webhooks": self._options.hooks.all(),
+        }
+
+
+def _port(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])
+
+
+def _document(status: int, document: Mapping[str, Any]) -> Answer:
+    return Answer(status, json.dumps(document).encode(), JSON)
