@@ -4,7 +4,8 @@ Each event is stored once (its `dedup_key` is unique), then the rows it speaks o
 rank and the earliest stage times. Any order, any repeats, one result (status.py, law 5).
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -55,6 +56,8 @@ class Applied:
     duplicates: int
     parked: int
     changes: list[Change]
+    new: Mapping[int | None, int]
+    """New events by the stored request they came with."""
 
 
 def apply_events(
@@ -63,24 +66,28 @@ def apply_events(
     references: References,
     *,
     account: ProviderAccount,
-    inbox_id: int | None,
+    inbox_id: int | Sequence[int] | None,
     events: Sequence[ProviderEvent],
 ) -> Applied:
     """Store and fold what one account's provider reported.
 
     An event names its communication by our signed reference, or else by the provider's id. What
-    belongs to another client is stored as unmatched and has no effect (B029).
+    belongs to another client is stored as unmatched and has no effect (B029). `inbox_id` is the
+    stored request all events came with, or one for each of them.
     """
     known = _by_provider_id(session, account, events)
     evidence: dict[str, Evidence] = {}
-    for event in events:
+    origins: dict[str, int | None] = {}
+    inbox_ids = inbox_id if isinstance(inbox_id, Sequence) else [inbox_id] * len(events)
+    for event, origin in zip(events, inbox_ids, strict=True):
         key = dedup_key(str(account.id), event.dedup_key)
         named = references.read(event.reference) if event.reference else None
         found = named[0] if named else known.get(event.provider_id or "")
         when = believable(event.occurred_at, clock.now())
         evidence.setdefault(key, Evidence(event, key, when, found))
+        origins.setdefault(key, origin)
     rows = locked(session, account.client_id, [e.communication_id for e in evidence.values()])
-    fresh = _store(session, clock, account, inbox_id, list(evidence.values()), rows)
+    fresh = _store(session, clock, account, origins, list(evidence.values()), rows)
     changes = [_change(rows[e.communication_id], e) for e in fresh if e.communication_id in rows]
     fold(session, clock, rows, [e for e in fresh if e.communication_id in rows])
     return Applied(
@@ -88,6 +95,7 @@ def apply_events(
         duplicates=len(events) - len(fresh),
         parked=len(fresh) - len(changes),
         changes=changes,
+        new=Counter(origins[e.dedup_key] for e in fresh),
     )
 
 
@@ -189,7 +197,7 @@ def _store(
     session: Session,
     clock: Clock,
     account: ProviderAccount,
-    inbox_id: int | None,
+    origins: Mapping[str, int | None],
     evidence: Sequence[Evidence],
     rows: dict[int, Any],
 ) -> list[Evidence]:
@@ -199,7 +207,7 @@ def _store(
             clock,
             account.client_id,
             account.id,
-            inbox_id,
+            origins[e.dedup_key],
             account.adapter,
             e,
             known=e.communication_id in rows,

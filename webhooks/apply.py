@@ -1,14 +1,17 @@
 """Applying: stored requests become facts and their effects, a set at a time.
 
-One transaction takes up to LIMIT items under a lock, each in a savepoint of its own, so that one
-that cannot be understood is put aside (inbox.py) while the others go on.
+One transaction takes up to LIMIT items under a lock and folds those of one account together, in a
+savepoint. What cannot be understood is put aside (inbox.py) while the others go on.
 
 Invariants
     1. An item's events, their effects and its own mark are committed together.
     2. Applying is append-only and idempotent: an item applied twice changes nothing.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -32,7 +35,8 @@ from webhooks.inbox import InboxItem, claim, mark_applied, mark_unreadable, open
 from webhooks.receive import DATABASE_AWAY
 from webhooks.receiver import Receivers
 
-LIMIT = 50
+LIMIT = 200
+"""Items a step; their events may be 100 times as many."""
 UNREADABLE = (
     EngineError,
     StatementError,
@@ -66,62 +70,116 @@ def step(sessions: Sessions, clock: Clock, applier: Applier, *, limit: int = LIM
     """
     with write(sessions) as session:
         items = claim(session, clock, limit=limit)
-        accounts = _accounts(session, {item.provider_account_id for item in items})
-        for item in items:
-            _apply_or_put_aside(session, clock, applier, accounts[item.provider_account_id], item)
+        for account, its_items in _by_account(session, items):
+            understood = [
+                request
+                for item in its_items
+                if (request := _understood(session, clock, applier, account, item)) is not None
+            ]
+            _apply(session, clock, applier, account, understood)
     with write(sessions) as session:
         settled = click.settle(session, clock)
     return bool(items) or settled > 0
 
 
-def _accounts(session: Session, ids: set[int]) -> dict[int, ProviderAccount]:
-    if not ids:
-        return {}
-    query = select(ProviderAccount).where(among(session, ProviderAccount.id, sorted(ids)))
-    return {account.id: account for account in session.scalars(query)}
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A stored request and the events in it."""
+
+    item_id: int
+    tries: int
+    received_at: datetime
+    events: list[ProviderEvent]
 
 
-def _apply_or_put_aside(
+def _by_account(
+    session: Session, items: Sequence[InboxItem]
+) -> list[tuple[ProviderAccount, list[InboxItem]]]:
+    groups: dict[int, list[InboxItem]] = {}
+    for item in items:
+        groups.setdefault(item.provider_account_id, []).append(item)
+    if not groups:
+        return []
+    query = select(ProviderAccount).where(among(session, ProviderAccount.id, sorted(groups)))
+    return [(account, groups[account.id]) for account in session.scalars(query)]
+
+
+def _understood(
     session: Session, clock: Clock, applier: Applier, account: ProviderAccount, item: InboxItem
-) -> None:
-    item_id, tries = item.id, item.tries
+) -> _Request | None:
+    """Read a stored request, or put it aside."""
     try:
-        with session.begin_nested():
-            _apply(session, clock, applier, account, item)
-    except DATABASE_AWAY:
-        raise
+        webhook = opened(applier.vault, item)
+        events = [storable(event) for event in applier.receivers.of(account).parse(webhook)]
     except UNREADABLE as error:
-        why = type(error).__name__
-        _log.warning("stored request not understood", inbox_id=item_id, reason=why)
-        mark_unreadable(session, clock, item_id=item_id, tries=tries, why=why)
+        _put_aside(session, clock, item.id, item.tries, error)
+        return None
+    return _Request(item.id, item.tries, item.received_at, events)
 
 
 def _apply(
-    session: Session, clock: Clock, applier: Applier, account: ProviderAccount, item: InboxItem
+    session: Session,
+    clock: Clock,
+    applier: Applier,
+    account: ProviderAccount,
+    requests: Sequence[_Request],
 ) -> None:
-    webhook = opened(applier.vault, item)
-    events = [storable(event) for event in applier.receivers.of(account).parse(webhook)]
-    inbound = [event for event in events if event.type is EventType.REPLIED]
+    """Apply requests as one set; should that fail, one by one, so that one cannot harm others."""
+    if not requests:
+        return
+    try:
+        with session.begin_nested():
+            _apply_set(session, clock, applier, account, requests)
+    except DATABASE_AWAY:
+        raise
+    except UNREADABLE as error:
+        if len(requests) == 1:
+            _put_aside(session, clock, requests[0].item_id, requests[0].tries, error)
+            return
+        for request in requests:
+            _apply(session, clock, applier, account, [request])
+
+
+def _apply_set(
+    session: Session,
+    clock: Clock,
+    applier: Applier,
+    account: ProviderAccount,
+    requests: Sequence[_Request],
+) -> None:
+    told = [
+        (request.item_id, event)
+        for request in requests
+        for event in request.events
+        if event.type is not EventType.REPLIED
+    ]
     applied = apply_events(
         session,
         clock,
         applier.references,
         account=account,
-        inbox_id=item.id,
-        events=[event for event in events if event.type is not EventType.REPLIED],
+        inbox_id=[item_id for item_id, _ in told],
+        events=[event for _, event in told],
     )
     effects.run(session, clock, effects.of(applied.changes))
-    known = sum(
-        not replies.take(session, clock, applier.hasher, account, event, item.received_at)
-        for event in inbound
-    )
+    new = Counter(applied.new)
+    for request in requests:
+        for event in request.events:
+            if event.type is EventType.REPLIED:
+                new[request.item_id] += replies.take(
+                    session, clock, applier.hasher, account, event, request.received_at
+                )
     mark_applied(
         session,
         clock,
-        item_id=item.id,
-        events=len(events),
-        duplicates=applied.duplicates + known,
+        counts={r.item_id: (len(r.events), len(r.events) - new[r.item_id]) for r in requests},
     )
+
+
+def _put_aside(session: Session, clock: Clock, item_id: int, tries: int, error: Exception) -> None:
+    why = type(error).__name__
+    _log.warning("stored request not understood", inbox_id=item_id, reason=why)
+    mark_unreadable(session, clock, item_id=item_id, tries=tries, why=why)
 
 
 def storable(event: ProviderEvent) -> ProviderEvent:

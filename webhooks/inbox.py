@@ -8,9 +8,10 @@ Invariants
 
 import enum
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import (
     ForeignKey,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     LargeBinary,
     String,
     UniqueConstraint,
+    bindparam,
+    func,
     literal_column,
     select,
     text,
@@ -29,10 +32,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from channels.adapter import RawWebhook
 from communications.account import ProviderAccount
 from core.clock import Clock
-from core.db import Base, Id, is_sqlite
+from core.db import Base, Id, UtcDateTime, is_sqlite
+from core.rows import among
 from core.secret import Vault
 
 MAX_TRIES = 5
+CLAIM_BYTES = 2 * 1024 * 1024
+"""Read by one claim; parsed, they take some ten times as much memory."""
 PATIENCE = timedelta(minutes=1)
 """Wait before the second try; four times as long before each further one."""
 
@@ -83,31 +89,49 @@ class InboxItem(Base):
     applied_at: Mapped[datetime | None]
 
 
-def store(
-    session: Session, clock: Clock, vault: Vault, *, account: ProviderAccount, webhook: RawWebhook
-) -> bool:
-    """Keep a verified request. False: this very request is kept already; the repeat is counted."""
-    digest = _digest(webhook)
-    now = clock.now()
-    make = sqlite.insert if is_sqlite(session) else postgresql.insert
-    statement = (
+def _store_statement(make: Any) -> Any:
+    return (
         make(InboxItem)
-        .values(
-            client_id=account.client_id,
-            provider_account_id=account.id,
-            digest=digest,
-            request=vault.encrypt(_pack(webhook), context=_context(account.id, digest)),
-            state=InboxState.NEW,
-            not_before=now,
-            received_at=now,
-        )
         .on_conflict_do_update(
             index_elements=["provider_account_id", "digest"],
             set_={"repeats": InboxItem.repeats + 1},
         )
         .returning(InboxItem.repeats)
     )
-    return session.execute(statement).scalar_one() == 0
+
+
+_STORE_SQLITE = _store_statement(sqlite.insert)
+_STORE_POSTGRESQL = _store_statement(postgresql.insert)
+_CLOSE = (
+    update(InboxItem)
+    .where(InboxItem.id == bindparam("b_id"), InboxItem.state == literal_column("'new'"))
+    .values(
+        state=InboxState.APPLIED,
+        events=bindparam("b_events"),
+        duplicates=bindparam("b_duplicates"),
+        error=None,
+        applied_at=bindparam("b_now", type_=UtcDateTime()),
+    )
+)
+
+
+def store(
+    session: Session, clock: Clock, vault: Vault, *, account: ProviderAccount, webhook: RawWebhook
+) -> bool:
+    """Keep a verified request. False: this very request is kept already; the repeat is counted."""
+    digest = _digest(webhook)
+    now = clock.now()
+    values = {
+        "client_id": account.client_id,
+        "provider_account_id": account.id,
+        "digest": digest,
+        "request": vault.encrypt(_pack(webhook), context=_context(account.id, digest)),
+        "not_before": now,
+        "received_at": now,
+    }
+    statement = _STORE_SQLITE if is_sqlite(session) else _STORE_POSTGRESQL
+    repeats: int = session.execute(statement, values).scalar_one()
+    return repeats == 0
 
 
 def opened(vault: Vault, item: InboxItem) -> RawWebhook:
@@ -121,10 +145,11 @@ def opened(vault: Vault, item: InboxItem) -> RawWebhook:
 def claim(session: Session, clock: Clock, *, limit: int) -> Sequence[InboxItem]:
     """Lock up to `limit` items that are due, oldest first, for this transaction.
 
-    Other workers skip what is locked here (PostgreSQL); on SQLite there is one writer at a time.
+    At most CLAIM_BYTES of them, but at least one. Other workers skip what is locked here
+    (PostgreSQL); on SQLite there is one writer at a time.
     """
-    query = (
-        select(InboxItem)
+    due = (
+        select(InboxItem.id, func.length(InboxItem.request))
         .where(
             # Literal, not bound: only then do both databases use the partial index.
             InboxItem.state == literal_column("'new'"),
@@ -134,24 +159,28 @@ def claim(session: Session, clock: Clock, *, limit: int) -> Sequence[InboxItem]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return session.scalars(query).all()
+    taken: list[int] = []
+    room = CLAIM_BYTES
+    for item_id, size in session.execute(due):
+        room -= size
+        if taken and room < 0:
+            break
+        taken.append(item_id)
+    if not taken:
+        return []
+    chosen = select(InboxItem).where(among(session, InboxItem.id, taken)).order_by(InboxItem.id)
+    return session.scalars(chosen).all()
 
 
-def mark_applied(
-    session: Session, clock: Clock, *, item_id: int, events: int, duplicates: int
-) -> None:
-    """Close an item with what it held."""
-    session.execute(
-        update(InboxItem)
-        .where(InboxItem.id == item_id, InboxItem.state == InboxState.NEW)
-        .values(
-            state=InboxState.APPLIED,
-            events=events,
-            duplicates=duplicates,
-            error=None,
-            applied_at=clock.now(),
-        )
-        .execution_options(synchronize_session=False)
+def mark_applied(session: Session, clock: Clock, *, counts: Mapping[int, tuple[int, int]]) -> None:
+    """Close items with what they held: (events, those of them known already) by item id."""
+    now = clock.now()
+    session.connection().execute(
+        _CLOSE,
+        [
+            {"b_id": item_id, "b_events": events, "b_duplicates": duplicates, "b_now": now}
+            for item_id, (events, duplicates) in counts.items()
+        ],
     )
 
 

@@ -105,11 +105,11 @@ def work(step_once: Callable[..., bool]) -> Callable[[], None]:
 
 @pytest.fixture
 def all_rows(sessions: Sessions) -> Callable[[type[Any]], list[Any]]:
-    """Read a whole table."""
+    """Read a whole table in the order of its primary key."""
 
     def read(model: type[Any]) -> list[Any]:
         with sessions() as session:
-            return list(session.scalars(select(model)))
+            return list(session.scalars(select(model).order_by(*model.__table__.primary_key)))
 
     return read
 

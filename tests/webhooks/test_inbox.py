@@ -13,7 +13,7 @@ from core.db import Sessions, write
 from core.secret import SealedError, Vault
 from tests.factories import KEY, Factory
 from webhooks import inbox
-from webhooks.inbox import MAX_TRIES, InboxItem, InboxState
+from webhooks.inbox import CLAIM_BYTES, MAX_TRIES, InboxItem, InboxState
 
 BODY = b'[{"email":"ana@example.com"}]\r\n\x00\xff'
 HEADERS = {
@@ -118,8 +118,14 @@ def test_items_are_claimed_oldest_first_and_once_applied_never_again(
         keep(replace(WEBHOOK, body=b"%d" % number))
     first, *rest = claimed()
     with write(sessions) as session:
-        inbox.mark_applied(session, clock, item_id=first, events=2, duplicates=1)
+        inbox.mark_applied(session, clock, counts={first: (2, 1)})
     assert claimed() == rest == sorted(rest)
+
+
+def test_a_claim_takes_no_more_than_memory_bears_but_at_least_one(keep, claimed):
+    for number in range(3):
+        keep(replace(WEBHOOK, body=b"%d" % number * (CLAIM_BYTES * 2 // 3)))
+    assert len(claimed()) == 1
 
 
 def test_an_unreadable_item_waits_longer_each_time_and_then_rests(
@@ -145,7 +151,7 @@ def test_an_item_leaves_new_once(keep, sessions, clock, claimed, all_rows):
     keep()
     [item_id] = claimed()
     with write(sessions) as session:
-        inbox.mark_applied(session, clock, item_id=item_id, events=1, duplicates=0)
+        inbox.mark_applied(session, clock, counts={item_id: (1, 0)})
         inbox.mark_unreadable(session, clock, item_id=item_id, tries=4, why="late")
     [item] = all_rows(InboxItem)
     assert (item.state, item.tries, item.events) == (InboxState.APPLIED, 0, 1)
