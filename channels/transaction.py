@@ -129,11 +129,11 @@ class Transaction:
         for stage, (code, text) in enumerate(replies):
             if code // 100 == (3 if stage == 2 else 2):
                 continue
-            if replies[-1][0] == 354 or code // 100 not in (4, 5):
-                self.close()  # it wants a message for nobody, or has lost its way
-            elif code == 421:
+            if code == 421:
                 self.close()
                 raise LostError("421")
+            if replies[-1][0] == 354 or code // 100 not in (4, 5):
+                self.close()  # it wants a message for nobody, or has lost its way
             else:
                 self._reset()
             return refusal(code, text, of_sender=stage == 0)
@@ -230,7 +230,8 @@ def _connect(server: Server) -> smtplib.SMTP:
         smtp = smtplib.SMTP(
             server.host, server.port, local_hostname=server.hello, timeout=CONNECT_SECONDS
         )
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(smtp.close)
         if server.tls == "starttls":
             smtp.starttls(context=ssl.create_default_context())
         smtp.ehlo_or_helo_if_needed()
@@ -239,7 +240,5 @@ def _connect(server: Server) -> smtplib.SMTP:
         if smtp.sock is None:
             raise smtplib.SMTPServerDisconnected("closed")
         smtp.sock.settimeout(REPLY_SECONDS)
-    except BaseException:
-        smtp.close()
-        raise
+        undo.pop_all()
     return smtp
