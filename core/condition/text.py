@@ -161,11 +161,14 @@ class _Parser:
         start = self._next
         if self._word("everyone"):
             return Everyone()
-        if self._word("has", "tag"):
+        if self._word("has"):
+            self._need("tag")
             return HasTag(self._string())
-        if self._word("in", "segment"):
+        if self._word("in"):
+            self._need("segment")
             return InSegment(self._string())
-        if self._word("reachable", "by"):
+        if self._word("reachable"):
+            self._need("by")
             return Reachable(self._checked(start, lambda: check_channel(self._name())))
         if self._word("consent"):
             channel = self._checked(start, lambda: check_channel(self._name()))
