@@ -36,15 +36,14 @@ class Keys:
     auth_token: str
     """Twilio's; signs its webhooks too."""
     client_email: str
-    fcm_key: rsa.RSAPrivateKey
-    """The service account's."""
+    """The name of FCM's service account."""
     ack_key: str
     """The app's."""
+    seed: int
 
     @classmethod
-    @lru_cache(maxsize=4)
     def of_seed(cls, seed: int) -> Self:
-        """Derive all of them; takes about 0.3 s."""
+        """Derive all of them."""
         number = int.from_bytes(_derived(seed, "sendgrid", 32)) % (2**255) + 1
         return cls(
             api_key="SG." + _derived(seed, "api key", 24).hex(),
@@ -52,8 +51,8 @@ class Keys:
             account_sid="AC" + _derived(seed, "account", 16).hex(),
             auth_token=_derived(seed, "auth token", 16).hex(),
             client_email=f"engine@{PROJECT}.iam.gserviceaccount.com",
-            fcm_key=_rsa_key(seed),
             ack_key=_derived(seed, "ack", 24).hex(),
+            seed=seed,
         )
 
     @property
@@ -63,6 +62,11 @@ class Keys:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         return base64.b64encode(public).decode()
+
+    @property
+    def fcm_key(self) -> rsa.RSAPrivateKey:
+        """Return the service account's key; the first time takes some 0.3 s."""
+        return _rsa_key(self.seed)
 
     @property
     def fcm_private(self) -> str:
@@ -116,6 +120,7 @@ def _derived(seed: int, purpose: str, size: int) -> bytes:
     return hashlib.shake_256(f"echelonx simulators {seed} {purpose}".encode()).digest(size)
 
 
+@lru_cache(maxsize=8)
 def _rsa_key(seed: int) -> rsa.RSAPrivateKey:
     p, q = _prime(seed, "p"), _prime(seed, "q")
     d = pow(EXPONENT, -1, (p - 1) * (q - 1))

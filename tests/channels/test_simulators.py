@@ -25,6 +25,7 @@ from channels.adapter import OutgoingMessage, Ports, Sender
 from channels.channel import Channel
 from channels.outcome import Accepted, Ambiguous, NotSent, Outcome, Rejected
 from channels.registry import sender
+from channels.simulators.config import Keys
 from channels.simulators.hooks import HookError, Hooks
 from channels.simulators.script import Script
 from channels.skeleton import Face, Skeleton
@@ -74,25 +75,21 @@ def http() -> Iterator[Egress]:
 # -- the official SDKs ------------------------------------------------------------------------
 
 
-def test_the_official_twilio_sdk_sends(log: Path) -> None:
-    with simulating(log) as sim:
-        made = twilio(sim).messages.create(to=MEMBER, from_=NUMBER, body="ñ" * 161)
+def test_the_official_twilio_sdk_sends(sim: Simulators) -> None:
+    made = twilio(sim).messages.create(to=MEMBER, from_=NUMBER, body="ñ" * 161)
 
-        [accepted] = sim.accepts("twilio")
-        assert made.sid == accepted["provider_id"]
-        assert made.sid.startswith("SM")
-        assert (made.status, made.num_segments, made.error_code) == ("queued", "2", None)
-        assert made.date_created is not None
-        assert (accepted["to"], accepted["ref"]) == (MEMBER, None)
+    [accepted] = sim.accepts("twilio")
+    assert made.sid == accepted["provider_id"]
+    assert made.sid.startswith("SM")
+    assert (made.status, made.num_segments, made.error_code) == ("queued", "2", None)
+    assert made.date_created is not None
+    assert (accepted["to"], accepted["ref"]) == (MEMBER, None)
 
 
-def test_a_messaging_service_counts_segments_later(log: Path) -> None:
-    with simulating(log) as sim:
-        made = twilio(sim).messages.create(
-            to=MEMBER, messaging_service_sid="MG" + "0" * 32, body="Hi"
-        )
+def test_a_messaging_service_counts_segments_later(sim: Simulators) -> None:
+    made = twilio(sim).messages.create(to=MEMBER, messaging_service_sid="MG" + "0" * 32, body="Hi")
 
-        assert (made.status, made.num_segments, made.from_) == ("accepted", "0", None)
+    assert (made.status, made.num_segments, made.from_) == ("accepted", "0", None)
 
 
 @pytest.mark.parametrize(
@@ -107,18 +104,18 @@ def test_a_messaging_service_counts_segments_later(log: Path) -> None:
     ],
 )
 def test_twilio_says_what_is_wrong_by_its_codes(
-    shared: Simulators, code: int, status: int, changes: dict[str, str]
+    sim: Simulators, code: int, status: int, changes: dict[str, str]
 ) -> None:
     fields = {"to": MEMBER, "from_": NUMBER, "body": "Hi"} | changes
 
     with pytest.raises(TwilioRestException) as error:
-        twilio(shared).messages.create(**fields)
+        twilio(sim).messages.create(**fields)
 
     assert (error.value.code, error.value.status) == (code, status)
 
 
-def test_twilio_knows_its_account(shared: Simulators) -> None:
-    client = twilio(shared, token="guessed")
+def test_twilio_knows_its_account(sim: Simulators) -> None:
+    client = twilio(sim, token="guessed")
 
     with pytest.raises(TwilioRestException) as error:
         client.messages.create(to=MEMBER, from_=NUMBER, body="Hi")
@@ -126,27 +123,25 @@ def test_twilio_knows_its_account(shared: Simulators) -> None:
     assert (error.value.code, error.value.status) == (20003, 401)
 
 
-def test_the_official_sendgrid_sdk_sends(log: Path) -> None:
-    with simulating(log) as sim:
-        reply = sendgrid(sim).send(mail("r1", "r2"))
+def test_the_official_sendgrid_sdk_sends(sim: Simulators) -> None:
+    reply = sendgrid(sim).send(mail("r1", "r2"))
 
-        assert (reply.status_code, reply.body) == (202, b"")
-        message_id = reply.headers["X-Message-Id"]
-        accepted = sim.accepts("sendgrid")
-        assert [row["ref"] for row in accepted] == ["r1", "r2"]
-        assert [row["provider_id"].partition(".")[0] for row in accepted] == [message_id] * 2
+    assert (reply.status_code, reply.body) == (202, b"")
+    message_id = reply.headers["X-Message-Id"]
+    accepted = sim.accepts("sendgrid")
+    assert [row["ref"] for row in accepted] == ["r1", "r2"]
+    assert [row["provider_id"].partition(".")[0] for row in accepted] == [message_id] * 2
 
 
-def test_one_bad_address_refuses_the_whole_call(log: Path) -> None:
+def test_one_bad_address_refuses_the_whole_call(sim: Simulators) -> None:
     document = mail("r1", "r2")
     document["personalizations"][1]["to"][0]["email"] = "nobody"
 
-    with simulating(log) as sim:
-        with pytest.raises(BadRequestsError) as error:
-            sendgrid(sim).send(document)
+    with pytest.raises(BadRequestsError) as error:
+        sendgrid(sim).send(document)
 
-        assert error.value.to_dict["errors"][0]["field"] == "personalizations.1.to.0.email"
-        assert sim.accepts() == []
+    assert error.value.to_dict["errors"][0]["field"] == "personalizations.1.to.0.email"
+    assert sim.accepts() == []
 
 
 @pytest.mark.parametrize(
@@ -165,59 +160,57 @@ def test_one_bad_address_refuses_the_whole_call(log: Path) -> None:
     ],
 )
 def test_sendgrid_names_the_field_that_is_wrong(
-    shared: Simulators, field: str | None, changes: dict[str, Any]
+    sim: Simulators, field: str | None, changes: dict[str, Any]
 ) -> None:
-    if "content" in changes and changes["content"]:
+    if changes.get("content"):
         changes["content"][1] = {"type": "text/plain", "value": "x"}
 
     with pytest.raises(BadRequestsError) as error:
-        sendgrid(shared).send(mail("r1") | changes)
+        sendgrid(sim).send(mail("r1") | changes)
 
     assert error.value.to_dict["errors"][0]["field"] == field
 
 
-def test_reserved_headers_cannot_be_set(shared: Simulators) -> None:
+def test_reserved_headers_cannot_be_set(sim: Simulators) -> None:
     document = mail("r1")
     document["personalizations"][0]["headers"] = {"Reply-To": "x@y.example"}
 
     with pytest.raises(BadRequestsError):
-        sendgrid(shared).send(document)
+        sendgrid(sim).send(document)
 
 
-def test_sendgrid_knows_its_key(shared: Simulators) -> None:
+def test_sendgrid_knows_its_key(sim: Simulators) -> None:
     with pytest.raises(UnauthorizedError):
-        SendGridAPIClient("SG.guessed", host=shared.base).send(mail("r1"))
+        SendGridAPIClient("SG.guessed", host=sim.base).send(mail("r1"))
 
 
-def test_the_sandbox_sends_nothing(log: Path) -> None:
+def test_the_sandbox_sends_nothing(sim: Simulators) -> None:
     document = mail("r1") | {"mail_settings": {"sandbox_mode": {"enable": True}}}
 
-    with simulating(log) as sim:
-        assert sendgrid(sim).send(document).status_code == 200
-        assert sim.accepts() == []
+    assert sendgrid(sim).send(document).status_code == 200
+    assert sim.accepts() == []
 
 
-def test_smtplib_sends(log: Path) -> None:
+def test_smtplib_sends(sim: Simulators) -> None:
     letter = EmailMessage()
     letter["Subject"], letter["From"], letter["Message-ID"] = "Hi", "a@b.example", "<r1@b.example>"
     letter.set_content("One line\n.\nand a dot\n")
 
-    with simulating(log) as sim:
-        with smtplib.SMTP("127.0.0.1", sim.ports["smtp"], local_hostname="b.example") as relay:
-            refused = relay.send_message(letter, to_addrs=["m@x.example", "n@x.example"])
-            extensions = set(relay.esmtp_features)
+    with smtplib.SMTP("127.0.0.1", sim.ports["smtp"], local_hostname="b.example") as relay:
+        refused = relay.send_message(letter, to_addrs=["m@x.example", "n@x.example"])
+        extensions = set(relay.esmtp_features)
 
-        assert refused == {}
-        assert {"pipelining", "8bitmime", "enhancedstatuscodes", "size"} <= extensions
-        accepted = sim.accepts("smtp")
-        assert [(row["ref"], row["to"]) for row in accepted] == [
-            ("r1", "m@x.example"),
-            ("r1", "n@x.example"),
-        ]
+    assert refused == {}
+    assert {"pipelining", "8bitmime", "enhancedstatuscodes", "size"} <= extensions
+    accepted = sim.accepts("smtp")
+    assert [(row["ref"], row["to"]) for row in accepted] == [
+        ("r1", "m@x.example"),
+        ("r1", "n@x.example"),
+    ]
 
 
-def test_smtp_commands_have_an_order(shared: Simulators) -> None:
-    with smtplib.SMTP("127.0.0.1", shared.ports["smtp"], local_hostname="b.example") as relay:
+def test_smtp_commands_have_an_order(sim: Simulators) -> None:
+    with smtplib.SMTP("127.0.0.1", sim.ports["smtp"], local_hostname="b.example") as relay:
         assert relay.docmd("MAIL FROM:<a@b.example>")[0] == 503
         assert relay.ehlo()[0] == 250
         assert relay.docmd("RCPT TO:<m@x.example>")[0] == 503
@@ -233,34 +226,33 @@ def test_smtp_commands_have_an_order(shared: Simulators) -> None:
 # -- our own adapters -------------------------------------------------------------------------
 
 
-def test_the_settings_fit_our_adapters(log: Path, http: Egress) -> None:
-    with simulating(log) as sim:
-        for name in ("sendgrid", "smtp", "twilio", "fcm"):
-            refs = [ref for ref in map("x{}".format, range(20)) if not STORY.unregistered(ref)]
-            outcomes = send(sim, http, name, refs)
+def test_the_settings_fit_our_adapters(sim: Simulators, http: Egress) -> None:
+    for name in ("sendgrid", "smtp", "twilio", "fcm"):
+        refs = [ref for ref in map("x{}".format, range(20)) if not STORY.unregistered(ref)]
+        outcomes = send(sim, http, name, refs)
 
-            assert all(isinstance(outcome, Accepted) for outcome in outcomes.values()), name
-            assert sorted(row["ref"] for row in sim.accepts(name)) == sorted(refs)
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes.values()), name
+        assert sorted(row["ref"] for row in sim.accepts(name)) == sorted(refs)
 
 
-def test_an_app_that_was_removed_is_unregistered(log: Path, http: Egress) -> None:
+def test_an_app_that_was_removed_is_unregistered(sim: Simulators, http: Egress) -> None:
     ref = next(ref for ref in map("x{}".format, range(999)) if STORY.unregistered(ref))
 
-    with simulating(log) as sim:
-        outcome = send(sim, http, "fcm", [ref])[ref]
+    outcome = send(sim, http, "fcm", [ref])[ref]
 
-        assert isinstance(outcome, Rejected)
-        assert (outcome.code, outcome.address_invalid) == ("UNREGISTERED", True)
-        assert sim.accepts() == []
+    assert isinstance(outcome, Rejected)
+    assert (outcome.code, outcome.address_invalid) == ("UNREGISTERED", True)
+    assert sim.accepts() == []
 
 
-def test_fcm_believes_its_own_service_account_only(log: Path, http: Egress) -> None:
-    with simulating(log) as sim, simulating(log.with_name("other"), seed=SEED + 1) as other:
-        sim.config["fcm"]["private_key"] = other.keys.fcm_private
-        outcome = send(sim, http, "fcm", ["x1"])["x1"]
+def test_fcm_believes_its_own_service_account_only(sim: Simulators, http: Egress) -> None:
+    stranger = Keys.of_seed(SEED + 1).fcm_private
+    config = sim.config | {"fcm": sim.config["fcm"] | {"private_key": stranger}}
 
-        assert isinstance(outcome, Rejected)
-        assert outcome.account_fault
+    outcome = send(sim, http, "fcm", ["x1"], config=config)["x1"]
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.account_fault
 
 
 FAULTS = {
@@ -377,44 +369,42 @@ def test_twilio_signs_what_the_official_validator_believes(
 
 
 def test_sendgrid_signs_what_the_official_validator_believes(
-    log: Path, http: Egress, inbox: Receiver, base: str
+    posting: Simulators, http: Egress, inbox: Receiver
 ) -> None:
-    with simulating(log, hooks=base) as sim:
-        send(sim, http, "sendgrid", [f"x{number}" for number in range(150)])
-        sim.settled(inbox)
+    send(posting, http, "sendgrid", [f"x{number}" for number in range(150)])
+    posting.settled(inbox)
 
-        validator = EventWebhook(sim.keys.sendgrid_public)
-        for hook in inbox.at("/sg"):
-            signature = hook.headers["x-twilio-email-event-webhook-signature"]
-            timestamp = hook.headers["x-twilio-email-event-webhook-timestamp"]
-            assert validator.verify_signature(hook.body.decode(), signature, timestamp)
-            assert hook.body.endswith(b"\r\n")
-            assert len(hook.events) <= 100
+    validator = EventWebhook(posting.keys.sendgrid_public)
+    for hook in inbox.at("/sg"):
+        signature = hook.headers["x-twilio-email-event-webhook-signature"]
+        timestamp = hook.headers["x-twilio-email-event-webhook-timestamp"]
+        assert validator.verify_signature(hook.body.decode(), signature, timestamp)
+        assert hook.body.endswith(b"\r\n")
+        assert len(hook.events) <= 100
 
 
 def test_the_app_signs_its_acknowledgements(
-    log: Path, http: Egress, inbox: Receiver, base: str
+    posting: Simulators, http: Egress, inbox: Receiver
 ) -> None:
-    with simulating(log, hooks=base) as sim:
-        send(sim, http, "fcm", [f"x{number}" for number in range(50)])
-        sim.settled(inbox)
+    send(posting, http, "fcm", [f"x{number}" for number in range(50)])
+    posting.settled(inbox)
 
-        key = sim.keys.ack_key.encode()
-        for hook in inbox.at("/fcm"):
-            made = hmac.new(key, hook.body, "sha256").hexdigest()
-            assert hook.headers["x-echelonx-signature"] == made
-        words = {event["event"] for hook in inbox.at("/fcm") for event in hook.events}
-        assert words == {"delivered", "opened"}
+    key = posting.keys.ack_key.encode()
+    for hook in inbox.at("/fcm"):
+        made = hmac.new(key, hook.body, "sha256").hexdigest()
+        assert hook.headers["x-echelonx-signature"] == made
+    words = {event["event"] for hook in inbox.at("/fcm") for event in hook.events}
+    assert words == {"delivered", "opened"}
 
 
 def test_every_event_arrives_some_repeatedly_and_in_no_order(
-    log: Path, http: Egress, inbox: Receiver, base: str
+    posting: Simulators, http: Egress, inbox: Receiver
 ) -> None:
     refs = [f"x{number}" for number in range(400)]
+    before = posting.state()["acked_by"].get("sendgrid", 0)
 
-    with simulating(log, hooks=base) as sim:
-        send(sim, http, "sendgrid", refs)
-        state = sim.settled(inbox)
+    send(posting, http, "sendgrid", refs)
+    after = posting.settled(inbox)["acked_by"]["sendgrid"]
 
     events = [event for hook in inbox.at("/sg") for event in hook.events]
     told = {(event["ex_ref"], word(event)) for event in events}
@@ -424,7 +414,7 @@ def test_every_event_arrives_some_repeatedly_and_in_no_order(
     assert len(copies) == len(told)
     assert len(copies) < len(events) < 1.5 * len(copies)
     assert max(copies.values()) >= 3
-    assert state["acked_by"]["sendgrid"] == len(events)
+    assert after - before == len(events)
     times = [event["timestamp"] for event in events]
     assert times != sorted(times)
     order = [event["ex_ref"] for event in events if event["event"] == "processed"]
@@ -432,11 +422,10 @@ def test_every_event_arrives_some_repeatedly_and_in_no_order(
 
 
 def test_an_event_tells_the_same_each_time(
-    log: Path, http: Egress, inbox: Receiver, base: str
+    posting: Simulators, http: Egress, inbox: Receiver
 ) -> None:
-    with simulating(log, hooks=base) as sim:
-        send(sim, http, "sendgrid", [f"x{number}" for number in range(300)])
-        sim.settled(inbox)
+    send(posting, http, "sendgrid", [f"x{number}" for number in range(300)])
+    posting.settled(inbox)
 
     told: dict[str, dict[str, Any]] = {}
     for event in (event for hook in inbox.at("/sg") for event in hook.events):
@@ -444,13 +433,12 @@ def test_an_event_tells_the_same_each_time(
 
 
 def test_with_its_own_tracking_on_sendgrid_reports_opens_and_clicks(
-    log: Path, inbox: Receiver, base: str
+    posting: Simulators, inbox: Receiver
 ) -> None:
     refs = [f"x{number}" for number in range(200)]
 
-    with simulating(log, hooks=base) as sim:
-        sendgrid(sim).send(mail(*refs))
-        sim.settled(inbox)
+    sendgrid(posting).send(mail(*refs))
+    posting.settled(inbox)
 
     told = {(e["ex_ref"], word(e)) for hook in inbox.at("/sg") for e in hook.events}
     assert told == {(r, act) for r in refs for act in STORY.email(r) if act != "unsubscribe"}
@@ -458,14 +446,13 @@ def test_with_its_own_tracking_on_sendgrid_reports_opens_and_clicks(
 
 
 def test_a_reader_follows_the_messages_own_links(
-    log: Path, http: Egress, inbox: Receiver, base: str
+    posting: Simulators, http: Egress, inbox: Receiver, base: str
 ) -> None:
     refs = [f"x{number}" for number in range(600)]
     lives = {ref: STORY.email(ref) for ref in refs}
 
-    with simulating(log, hooks=base) as sim:
-        send(sim, http, "sendgrid", refs, links=base)
-        sim.settled(inbox)
+    send(posting, http, "sendgrid", refs, links=base)
+    posting.settled(inbox)
 
     assert {hook.path for hook in inbox.at("/c/")} == {
         f"/c/tok-{ref}" for ref, life in lives.items() if "click" in life
@@ -520,8 +507,8 @@ def test_webhooks_wait_for_an_address(log: Path, http: Egress, inbox: Receiver, 
         assert sum(len(hook.events) for hook in inbox.at("/late")) == owed
 
 
-def test_a_wrong_webhook_name_is_refused(shared: Simulators) -> None:
-    answer = shared.ask("POST", "/_sim/webhooks", {"sendgird": "http://127.0.0.1/"})
+def test_a_wrong_webhook_name_is_refused(sim: Simulators) -> None:
+    answer = sim.ask("POST", "/_sim/webhooks", {"sendgird": "http://127.0.0.1/"})
 
     assert answer["field"] == "sendgird"
 
@@ -635,12 +622,11 @@ def test_a_script_that_cannot_be_followed_is_refused(log: Path, script: str, nam
     assert named in ended.stderr
 
 
-def test_what_is_no_request_ends_the_connection(shared: Simulators) -> None:
-    assert shared.ask("GET", "/_sim/state")["owed"] == 0
+def test_what_is_no_request_ends_the_connection(sim: Simulators) -> None:
     line = Egress(allow_private=True)
 
-    assert line.request("GET", f"{shared.base}/nothing").status == 404
-    assert line.request("POST", f"{shared.base}/x", headers={"Transfer-Encoding": "x"}).status in (
+    assert line.request("GET", f"{sim.base}/nothing").status == 404
+    assert line.request("POST", f"{sim.base}/x", headers={"Transfer-Encoding": "x"}).status in (
         None,
         411,
     )
@@ -648,10 +634,26 @@ def test_what_is_no_request_ends_the_connection(shared: Simulators) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    """One process for tests that leave nothing behind."""
-    with simulating(tmp_path_factory.mktemp("simulators") / "log") as sim:
-        yield sim
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    with simulating(tmp_path_factory.mktemp("silent") / "log") as found:
+        yield found
+
+
+@pytest.fixture
+def sim(silent: Simulators) -> Simulators:
+    """A process that posts nowhere, with nothing accepted yet."""
+    silent.mark()
+    return silent
+
+
+@pytest.fixture(scope="module")
+def posting(
+    receiver: tuple[Receiver, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Simulators]:
+    """A process that posts to the receiver; for SendGrid and the app, which remember nobody."""
+    log = tmp_path_factory.mktemp("posting") / "log"
+    with simulating(log, hooks=receiver[1]) as found:
+        yield found
 
 
 def twilio(sim: Simulators, token: str | None = None) -> Client:
@@ -696,9 +698,11 @@ def send(
     to: str | None = None,
     callback: str = "http://127.0.0.1:9/tw?a=",
     links: str = "",
+    config: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Outcome]:
     """Send with our own adapter; return the outcomes by reference."""
-    adapter: Sender = sender(name).from_config(sim.config[name], Ports(http, SystemClock()))
+    settings = (config or sim.config)[name]
+    adapter: Sender = sender(name).from_config(settings, Ports(http, SystemClock()))
     try:
         return dict(
             adapter.send(messages(adapter.channel, refs, to, callback, links), lambda: False)
