@@ -1,0 +1,83 @@
+"""Output: data to standard output, progress to standard error, JSON where it is asked for."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+"""The option every command has."""
+
+Text = str | Callable[[], str]
+
+
+def answer(value: Any, text: Text, *, as_json: bool) -> None:
+    """Write a command's answer: `value` as JSON, or `text` for people."""
+    if as_json:
+        click.echo(json.dumps(value, default=plain, ensure_ascii=False))
+    else:
+        click.echo(text() if callable(text) else text)
+
+
+def note(text: str) -> None:
+    """Say something that is not data."""
+    click.echo(text, err=True)
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON has no word for as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return str(value)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows under their columns; numbers stand to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return "(none)"
+    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    right = [all(_number(row[i]) for row in cells) for i in range(len(columns))]
+
+    def line(texts: Sequence[str]) -> str:
+        aligned = (
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(texts, widths, right, strict=True)
+        )
+        return "  ".join(aligned).rstrip()
+
+    return "\n".join([line(columns), *map(line, cells)])
+
+
+def facts(values: Mapping[str, Any]) -> str:
+    """Return names and values, one a line; what is empty is left out."""
+    shown = {name: _cell(value) for name, value in values.items() if value not in (None, "", [])}
+    width = max((len(name) for name in shown), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown.items())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value, default=plain, ensure_ascii=False)
+    return str(value)
+
+
+def _number(text: str) -> bool:
+    return text.replace(",", "").replace(".", "").replace("-", "").isdigit() or text == "-"

@@ -1,0 +1,177 @@
+"""Runner: the threads of one process, by its roles. The same threads embedded and scaled out.
+
+| role | threads |
+| - | - |
+| `web` | the web server's, see server.py |
+| `worker` | fan-out, inbox, care, one lane per provider account; with a broker also its listener |
+| `scheduler` | the tick |
+
+Invariants
+    1. What a stop finds on its way is finished: no row is left `sending` by an orderly end.
+    2. On SQLite, rows of a dead process are recovered before the first new one is claimed.
+"""
+
+import enum
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import delete
+
+from campaigns import fan_out
+from communications.ledger import reap
+from core.clock import ticking
+from core.db import write
+from core.log import get
+from echelonx import wiring
+from echelonx.care import Care
+from echelonx.lanes import Lanes
+from echelonx.process import process_name
+from echelonx.rings import Listener
+from echelonx.scheduler import Ticker
+from echelonx.wiring import Services
+from scheduling.bell import LocalBell
+from scheduling.pump import Pump
+from scheduling.worker import BEAT_SECONDS, Worker, beat, leave
+from webhooks import apply
+
+log = get(__name__)
+
+STOP_SECONDS = 30.0
+CARE_SECONDS = 1.0
+INBOX_SECONDS = 1.0
+"""Clicks wait two quiet seconds for their verdict; nothing rings when those are over."""
+EVERYBODY = ("",)
+"""Every claim's name starts with that."""
+TICK_SILENT_SECONDS = 30.0
+
+
+class Role(enum.StrEnum):
+    """What a process does."""
+
+    WEB = "web"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+
+
+class Runner:
+    """Starts and stops the threads of one process.
+
+    `exclusive` says that no other process sends for this database (process.SendingRight).
+    """
+
+    def __init__(
+        self, services: Services, roles: Collection[Role], *, exclusive: bool = False
+    ) -> None:
+        self.name = process_name()
+        self.roles = frozenset(roles)
+        self._services = services
+        self._exclusive = exclusive
+        self._started_at = services.clock.now()
+        self._dispatcher = wiring.dispatcher(services, self.name)
+        self._lanes = Lanes(
+            services.sessions,
+            self._dispatcher,
+            services.local_bell,
+            interval=services.settings.pump_seconds,
+        )
+        self._pumps = self._made_pumps() if Role.WORKER in self.roles else []
+        self._heart = Pump("heart", self._beat, bell=LocalBell(), interval=BEAT_SECONDS)
+        self._ticker: Ticker | None = None
+        if Role.SCHEDULER in self.roles:
+            self._ticker = Ticker(services.sessions, services.clock, services.bell)
+        self._listener: Listener | None = None
+        broker_url = services.settings.broker_url
+        if Role.WORKER in self.roles and broker_url is not None:
+            self._listener = Listener(broker_url, services.local_bell, self.name)
+
+    def start(self) -> None:
+        """Recover what a dead process left, then start every thread."""
+        if self._exclusive and Role.WORKER in self.roles:
+            self._recover()
+        self._heart.start()
+        for pump in self._pumps:
+            pump.start()
+        if self._ticker is not None:
+            self._ticker.start()
+        if self._listener is not None:
+            self._listener.start()
+
+    def stop(self, timeout: float = STOP_SECONDS) -> bool:
+        """Take up nothing new, finish what is on its way; False if that outlasts `timeout` s."""
+        deadline = ticking() + timeout
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._dispatcher.stop()
+        threads = [*self._pumps, *self._lanes.pumps(), self._heart]
+        for pump in threads:
+            pump.ask_to_stop()
+        if self._listener is not None:
+            self._listener.stop()
+        ended = [pump.stop(max(0.0, deadline - ticking())) for pump in threads]
+        if not all(ended):
+            log.warning("threads outlast the stop", count=ended.count(False))
+            return False
+        self._dispatcher.close()
+        with write(self._services.sessions) as session:
+            leave(session, name=self.name)
+        return True
+
+    def silent(self) -> str | None:
+        """Return the name of a thread that has not looked for work for far too long.
+
+        No send may outlast a lease, so silence beyond it means that a thread hangs; whoever keeps
+        the process running should start it anew.
+        """
+        settings = self._services.settings
+        limit = settings.lease_seconds + settings.pump_seconds + 60
+        stuck = [pump.name for pump in self._working() if ticking() - pump.last_loop > limit]
+        return stuck[0] if stuck else None
+
+    def _made_pumps(self) -> list[Pump]:
+        services, interval = self._services, self._services.settings.pump_seconds
+        applier = wiring.applier(services)
+
+        def expand() -> bool:
+            more = fan_out.step(services.sessions, services.clock)
+            if more:
+                services.bell.ring()
+            return more
+
+        def digest() -> bool:
+            return apply.step(services.sessions, services.clock, applier)
+
+        care = Care(services.sessions, services.clock, self._lanes)
+        bell = services.local_bell
+        return [
+            Pump("fan-out", expand, bell=bell, interval=interval),
+            Pump("inbox", digest, bell=bell, interval=min(interval, INBOX_SECONDS)),
+            Pump("care", care.unit, bell=bell, interval=min(interval, CARE_SECONDS)),
+        ]
+
+    def _working(self) -> Iterable[Pump]:
+        return (*self._pumps, *self._lanes.pumps())
+
+    def _recover(self) -> None:
+        """Take back at once what the process before us held: the lock proves that it is dead."""
+        services = self._services
+        with write(services.sessions) as session:
+            lost = reap(session, services.clock, owners=EVERYBODY)
+            session.execute(delete(Worker).where(Worker.name != self.name))
+        if lost:
+            log.warning("the last process stopped while sending", unknown=lost)
+
+    def _beat(self) -> bool:
+        """Say that we are alive; a scheduler only while it ticks."""
+        roles = set(self.roles)
+        if self._ticker and ticking() - self._ticker.last_tick > TICK_SILENT_SECONDS:
+            roles.discard(Role.SCHEDULER)
+        if self.silent():
+            roles.discard(Role.WORKER)
+        with write(self._services.sessions) as session:
+            beat(
+                session,
+                self._services.clock,
+                name=self.name,
+                roles=sorted(role.value for role in roles),
+                started_at=self._started_at,
+            )
+        return False

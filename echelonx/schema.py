@@ -1,0 +1,71 @@
+"""Schema: whether the database has the tables this code needs, and giving it them."""
+
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from core.errors import ConflictError
+
+LOCK = 0x45584C58
+"""`EXLX`: the PostgreSQL advisory lock under which one process migrates."""
+LOCK_TIMEOUT = "5s"
+"""A migration that cannot have its table at once gives up, rather than hold up every query."""
+
+
+class SchemaError(ConflictError):
+    """The database's tables do not fit this version of the program."""
+
+    code = "schema"
+
+
+def configuration(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration; there is no alembic.ini, so installed packages work too."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """Return the newest step this code has."""
+    found = ScriptDirectory.from_config(configuration()).get_current_head()
+    if found is None:
+        raise SchemaError("the package has no migrations", remedy="install it again")
+    return found
+
+
+def current(engine: Engine) -> str | None:
+    """Return the step the database is at; None for one without our tables."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(engine: Engine) -> str:
+    """Bring the database to the newest step, keeping its data; return it. Doing it again is free.
+
+    Two processes may start it at once: the second waits for the first.
+    """
+    if current(engine) == head():
+        return head()
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            connection.execute(
+                text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT}
+            )
+        command.upgrade(configuration(connection), "head")
+    return head()
+
+
+def require(engine: Engine) -> None:
+    """Raise SchemaError unless the database is at the newest step."""
+    found = current(engine)
+    if found != head():
+        state = f"at {found}" if found else "empty"
+        raise SchemaError(
+            f"the database is {state}, this version needs {head()}", remedy="echelonx migrate"
+        )

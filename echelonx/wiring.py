@@ -1,0 +1,104 @@
+"""Wiring: makes everything a process needs from its settings. The only place that chooses."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import sessionmaker
+
+from campaigns.template import load_content
+from channels.adapter import Ports
+from communications.content import ContentStore
+from communications.dispatch import Dispatcher
+from communications.reference import References
+from communications.urls import Urls
+from core.address import AddressHasher
+from core.clock import Clock, SystemClock
+from core.db import Sessions, open_engine
+from core.http import Egress
+from core.secret import Vault, derive, load_key
+from core.settings import Settings
+from core.token import Signer
+from echelonx.rings import CeleryBell
+from scheduling.bell import Bell, LocalBell
+from webhooks.apply import Applier
+from webhooks.receiver import Receivers
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the running product is made of; handed to whoever needs a part of it."""
+
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    sessions: Sessions
+    vault: Vault
+    hasher: AddressHasher
+    signer: Signer
+    references: References
+    urls: Urls
+    content: ContentStore
+    egress: Egress
+    local_bell: LocalBell = field(default_factory=LocalBell)
+    """Heard in this process."""
+    bell: Bell = field(default_factory=LocalBell)
+    """Heard by every worker; without a broker it is `local_bell`."""
+
+    def close(self) -> None:
+        """Drop connections; the last ring still leaves."""
+        if isinstance(self.bell, CeleryBell):
+            self.bell.close()
+        self.egress.close()
+        self.engine.dispose()
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Services:
+    """Make the services of one process. Raises SecretKeyError.
+
+    Call it in the process that will use them: connections must not cross a fork.
+    """
+    key = load_key(settings)
+    signer = Signer(derive(key, "links"))
+    urls = Urls(settings.public_url, signer)
+    engine = open_engine(settings.database_url)
+    local = LocalBell()
+    return Services(
+        settings=settings,
+        clock=clock or SystemClock(),
+        engine=engine,
+        sessions=sessionmaker(engine, expire_on_commit=False),
+        vault=Vault(key),
+        hasher=AddressHasher(derive(key, "addresses")),
+        signer=signer,
+        references=References(signer),
+        urls=urls,
+        content=ContentStore(load_content, urls),
+        egress=Egress(allow_private=settings.allow_private_egress),
+        local_bell=local,
+        bell=CeleryBell(settings.broker_url, local) if settings.broker_url else local,
+    )
+
+
+def dispatcher(services: Services, owner: str) -> Dispatcher:
+    """Make the sender of one process, which claims in the name of `owner`."""
+    return Dispatcher(
+        services.sessions,
+        services.clock,
+        owner=owner,
+        references=services.references,
+        urls=services.urls,
+        vault=services.vault,
+        ports=Ports(http=services.egress, clock=services.clock),
+        content=services.content,
+        lease_seconds=services.settings.lease_seconds,
+    )
+
+
+def applier(services: Services) -> Applier:
+    """Make what the webhooks' inbox is applied with."""
+    return Applier(
+        vault=services.vault,
+        hasher=services.hasher,
+        references=services.references,
+        receivers=Receivers(services.vault, services.egress),
+    )

@@ -1,0 +1,31 @@
+"""Environment: runs steps, or compares with the models, over the connection it is handed."""
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Enum
+
+from core.db import UtcDateTime
+from echelonx.tables import METADATA
+
+
+def plain(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
+    """Write column types of our own as what the database sees: steps must outlive our classes."""
+    del autogen
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Enum):
+        return f"sa.String(length={item.length})"
+    return False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    render_as_batch=True,  # SQLite cannot alter most things in place
+    render_item=plain,
+    user_module_prefix="sa.",
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""The steps, oldest first: `0001_noun_verb.py`."""
