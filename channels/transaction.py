@@ -8,6 +8,7 @@ tell (RELIABILITY 3.6). With PIPELINING the envelope is one write and one round 
 import contextlib
 import re
 import smtplib
+import socket
 import ssl
 from dataclasses import dataclass
 
@@ -240,5 +241,7 @@ def _connect(server: Server) -> smtplib.SMTP:
         if smtp.sock is None:
             raise smtplib.SMTPServerDisconnected("closed")
         smtp.sock.settimeout(REPLY_SECONDS)
+        # The end of a message must not wait for the acknowledgement of its beginning.
+        smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         undo.pop_all()
     return smtp

@@ -99,6 +99,7 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._open.append(connection)
             self._start(self._guarded, connection)
@@ -171,18 +172,22 @@ class SmtpServer(Server):
             verb = line.decode().split(None, 1)[0].upper()
             self.commands.append(line.decode().strip())
             if verb == "EHLO":
-                lines = ["sink", *self.extensions]
-                marks = ["-"] * (len(lines) - 1) + [" "]
+                said = ["sink", *self.extensions]
+                marks = ["-"] * (len(said) - 1) + [" "]
                 reply: bytes | None = "".join(
-                    f"250{mark}{text}\r\n" for mark, text in zip(marks, lines, strict=True)
+                    f"250{mark}{text}\r\n" for mark, text in zip(marks, said, strict=True)
                 ).encode()
             else:
                 reply = self._reply(verb)
             if not self._say(connection, reply):
                 return
             if verb == "DATA" and reply is not None and reply.startswith(b"354"):
-                content = b"".join(iter(stream.readline, b".\r\n"))
-                self.messages.append(content)
+                lines = []
+                while (part := stream.readline()) != b".\r\n":
+                    if not part:
+                        return  # the other side hung up: no message
+                    lines.append(part)
+                self.messages.append(b"".join(lines))
                 if not self._say(connection, self._reply(".")):
                     return
 
