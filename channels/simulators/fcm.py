@@ -58,6 +58,7 @@ class Fcm:
                 algorithms=["RS256"],
                 audience=f"http://{request.headers.get('host', '')}{TOKEN_PATH}",
                 issuer=keys.client_email,
+                leeway=60,
                 options={"require": ["iat", "exp", "aud", "iss"]},
             )
         except jwt.PyJWTError as wrong:
