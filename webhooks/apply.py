@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import select
 from sqlalchemy.exc import StatementError
@@ -31,6 +31,7 @@ from core.errors import EngineError
 from core.rows import among
 from core.secret import Vault
 from webhooks import click, effects, replies
+from webhooks.context import Services
 from webhooks.inbox import InboxItem, claim, mark_applied, mark_unreadable, opened
 from webhooks.receive import DATABASE_AWAY
 from webhooks.receiver import Receivers
@@ -61,6 +62,16 @@ class Applier:
     hasher: AddressHasher
     references: References
     receivers: Receivers
+
+    @classmethod
+    def of(cls, services: Services) -> Self:
+        """Take it from the running product; keep it, for it holds built receivers."""
+        return cls(
+            vault=services.vault,
+            hasher=services.hasher,
+            references=services.references,
+            receivers=Receivers(services.vault, services.egress),
+        )
 
 
 def step(sessions: Sessions, clock: Clock, applier: Applier, *, limit: int = LIMIT) -> bool:

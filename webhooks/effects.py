@@ -34,9 +34,9 @@ from core.address import mask
 from core.clock import Clock
 from core.rows import among
 from members.address import AddressState, MemberAddress
-from members.consent import ConsentState, record
+from members.consent import ConsentState, Word, record_many
 from members.member import Member
-from members.suppression import Scope, SuppressionReason, suppress
+from members.suppression import Scope, SuppressionReason, suppress_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +150,24 @@ def _run_alike(session: Session, clock: Clock, effects: Sequence[Effect]) -> Non
 
 
 def _suppress(session: Session, clock: Clock, effects: Sequence[Effect]) -> None:
-    for effect in effects:
-        suppress(
-            session,
-            clock,
-            client_id=effect.client_id,
-            channel=effect.kind,
-            address_hash=effect.address_hash,
-            masked=effect.masked,
-            scope=effect.scope,
-            reason=effect.reason,
-            evidence=effect.evidence,
-        )
+    now = clock.now()
+    suppress_many(
+        session,
+        [
+            {
+                "client_id": effect.client_id,
+                "channel": effect.kind,
+                "address_hash": effect.address_hash,
+                "masked": effect.masked[:64],
+                "scope": effect.scope,
+                "reason": effect.reason,
+                "evidence": effect.evidence,
+                "since": now,
+            }
+            # In one order for all workers, so that they wait for each other, not in a ring.
+            for effect in sorted(effects, key=lambda effect: effect.address_hash)
+        ],
+    )
 
 
 def _withdraw(session: Session, clock: Clock, effects: Sequence[Effect]) -> None:
@@ -170,15 +176,15 @@ def _withdraw(session: Session, clock: Clock, effects: Sequence[Effect]) -> None
         return
     # A member may have been erased since the message went out.
     known = set(session.scalars(select(Member.id).where(among(session, Member.id, named))))
-    for effect in effects:
-        for member_id in known.intersection(effect.withdrawn_by):
-            record(
-                session,
-                clock,
-                client_id=effect.client_id,
-                member_id=member_id,
-                channel=effect.channel.value,
-                state=ConsentState.WITHDRAWN,
-                source=effect.source,
-                proof=effect.proof | {"evidence": effect.evidence},
-            )
+    words = [
+        Word(
+            member_id=member_id,
+            channel=effect.channel.value,
+            state=ConsentState.WITHDRAWN,
+            source=effect.source,
+            proof=effect.proof | {"evidence": effect.evidence},
+        )
+        for effect in effects
+        for member_id in sorted(known.intersection(effect.withdrawn_by))
+    ]
+    record_many(session, clock, client_id=effects[0].client_id, words=words)

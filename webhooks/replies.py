@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from channels.sms import Keyword, keyword
 from sqlalchemy import select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from channels.adapter import ProviderEvent
+from channels.sms import Keyword, keyword
 from communications.account import ProviderAccount
 from communications.communication import Communication, Direction, MessageType
 from communications.fold import clean
@@ -30,7 +30,7 @@ from core.address import AddressError, AddressHasher, mask, normalise_phone
 from core.clock import Clock
 from core.db import is_sqlite
 from members.address import MemberAddress
-from members.consent import ConsentState, record
+from members.consent import ConsentState, Word, record_many
 from members.suppression import SuppressionReason, lift
 from webhooks import effects
 from webhooks.effects import Effect
@@ -206,17 +206,17 @@ def _start(
             address_hash=sender.hash,
             reason=reason,
         )
-    for member_id in sender.members:
-        record(
-            session,
-            clock,
-            client_id=account.client_id,
+    granted = [
+        Word(
             member_id=member_id,
             channel=account.channel.value,
             state=ConsentState.GRANTED,
             source="start",
             proof=_proof(event) | {"evidence": f"communication:{row_id}"},
         )
+        for member_id in sender.members
+    ]
+    record_many(session, clock, client_id=account.client_id, words=granted)
 
 
 def _proof(event: ProviderEvent) -> dict[str, str]:

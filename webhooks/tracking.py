@@ -72,7 +72,7 @@ def blueprint(services: Services) -> Blueprint:
     routes.after_request(sealed)
     for kind in DATABASE_AWAY:
         routes.register_error_handler(kind, lambda _: away())
-    routes.register_error_handler(HTTPException, lambda error: _refused(error))
+    routes.register_error_handler(HTTPException, _refused)
     return routes
 
 

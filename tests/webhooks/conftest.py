@@ -22,7 +22,6 @@ from tests.factories import KEY, Factory
 from tests.webhooks.providers import PUBLIC, Fcm, SendGrid, Twilio
 from webhooks import receive, tracking
 from webhooks.apply import Applier, step
-from webhooks.receiver import Receivers
 
 
 @dataclass
@@ -79,12 +78,7 @@ def web(app: Flask) -> FlaskClient:
 @pytest.fixture
 def step_once(desk: Desk) -> Callable[..., bool]:
     """Take one step of applying; says whether there was work."""
-    applier = Applier(
-        vault=desk.vault,
-        hasher=desk.hasher,
-        references=desk.references,
-        receivers=Receivers(desk.vault, desk.egress),
-    )
+    applier = Applier.of(desk)
 
     def take(limit: int = 50) -> bool:
         return step(desk.sessions, desk.clock, applier, limit=limit)

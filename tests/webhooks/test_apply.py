@@ -3,6 +3,8 @@
 import itertools
 import json
 import random
+import threading
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -266,6 +268,39 @@ class TestUnreadable:
             work()
         [item] = all_rows(InboxItem)
         assert (item.state, item.tries) == (InboxState.NEW, 0)
+
+
+def in_threads(count: int, step: Callable[[], bool]) -> None:
+    """Step in several threads until there is no work, as pumps do."""
+
+    def work_on() -> None:
+        for _ in range(200):
+            try:
+                if not step():
+                    return
+            except OperationalError:  # a deadlock: the pump comes again, and so do we
+                continue
+
+    threads = [threading.Thread(target=work_on) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_several_workers_at_once_apply_everything_once(make, sendgrid, told, step_once, all_rows):
+    messages = [make.message() for _ in range(8)]
+    for kind in ("processed", "delivered", "open", "spamreport", "bounce", "unsubscribe"):
+        for message in messages:
+            sendgrid.post(told(kind, message), told("deferred", messages[0]))
+
+    in_threads(4, lambda: step_once(limit=3))
+
+    items = all_rows(InboxItem)
+    assert {item.state for item in items} == {InboxState.APPLIED}
+    assert [item.duplicates for item in items] == [0] * len(items)
+    assert {row.status for row in all_rows(Communication)} == {Status.READ}
+    assert len(all_rows(Suppression)) == 2 * len(messages)
 
 
 def test_twilio_receipts_are_matched_by_the_reference_in_the_url(make, twilio, desk, work, row):
