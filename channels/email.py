@@ -149,7 +149,8 @@ def encoded(value: str) -> bytes:
     if not value:
         return b""
     data = b2a_qp(_with_crlf(value), istext=True)
-    if data.startswith(b".") or b"\n." in data:
+    full = len(data) - data.rfind(b"\n") > WIDTH  # no room for the fence
+    if full or data.startswith(b".") or b"\n." in data:
         data = quoted(value)
     return data if data.endswith(b"\n") and not data.endswith(FENCE) else data + FENCE
 
