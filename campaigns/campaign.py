@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from campaigns.audience import audience_of
 from campaigns.errors import (
     CampaignChangedError,
     CampaignInvalidError,
@@ -210,7 +211,7 @@ def create_campaign(
         "priority": priority,
         **details,
     }
-    _apply(session, campaign, changes)
+    _apply(session, clock, campaign, changes)
     return campaign
 
 
@@ -243,7 +244,7 @@ def update_campaign(
         )
     campaign.version += 1
     campaign.updated_at = clock.now()
-    _apply(session, campaign, changes)
+    _apply(session, clock, campaign, changes)
     return campaign
 
 
@@ -269,11 +270,11 @@ def locked(session: Session, client_id: int, campaign_id: int) -> Campaign:
     return found
 
 
-def _apply(session: Session, campaign: Campaign, changes: Changes) -> None:
+def _apply(session: Session, clock: Clock, campaign: Campaign, changes: Changes) -> None:
     """Check and set the fields given, then store them, variants last."""
     for field, value in changes.items():
         if field != "variants":
-            setattr(campaign, field, _checked(session, campaign.client_id, field, value))
+            setattr(campaign, field, _checked(session, clock, campaign.client_id, field, value))
     _check_schedule(campaign.schedule_type, campaign.scheduled_at)
     with session.no_autoflush:
         _check_name(session, campaign)
@@ -284,16 +285,14 @@ def _apply(session: Session, campaign: Campaign, changes: Changes) -> None:
     _check_channels(session, campaign)
 
 
-def _checked(session: Session, client_id: int, field: str, value: Any) -> Any:
+def _checked(session: Session, clock: Clock, client_id: int, field: str, value: Any) -> Any:
     match field:
         case "name":
             return name_of(value)
         case "type" | "schedule_type" | "category" | "priority":
             return one_of(KINDS[field], value, field)
         case "target_audience":
-            from campaigns.audience import audience_of  # noqa: PLC0415  TODO
-
-            return audience_of(session, client_id, value)
+            return audience_of(session, clock, client_id, value)
         case "scheduled_at":
             return value and instant_of(value, field)
         case _:

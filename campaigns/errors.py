@@ -40,6 +40,7 @@ class CampaignInvalidError(InvalidError):
 class CampaignChangedError(ConflictError):
     """Somebody else changed the campaign in the meantime."""
 
+    status = 412
     code = "campaign_changed"
 
 

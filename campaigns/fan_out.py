@@ -15,7 +15,7 @@ About 100,000 members take 4 s on PostgreSQL and on SQLite (bench/fan_out.py).
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, literal, null, select, true, update
+from sqlalchemy import Subquery, case, func, literal, null, select, true, update
 from sqlalchemy.orm import Session
 
 from campaigns.audience import matching
@@ -24,7 +24,7 @@ from campaigns.decision import decisions
 from campaigns.merge import NOTHING
 from campaigns.plan import Lane, Plan
 from campaigns.run import Run, RunStatus
-from communications.communication import Communication, Direction
+from communications.communication import Communication, Direction, Reason
 from communications.status import Status
 from core.clock import Clock
 from core.condition import from_json
@@ -36,6 +36,8 @@ from core.sql import insert_into
 from members.member import Member
 
 log = get(__name__)
+
+C = Communication
 
 FIRST_CHUNK = 500
 """Members in a run's first chunk: small, so that the first message leaves at once."""
@@ -66,7 +68,7 @@ def step(sessions: Sessions, clock: Clock) -> bool:
             taken = {"client_id": run.client_id, "campaign_id": run.campaign_id}
             _expand(session, clock, run)
     except EngineError as error:
-        log.error("fan-out failed", **taken, why=str(error))
+        log.exception("fan-out failed", **taken)
         with write(sessions) as session:
             pause(session, clock, **taken, reason=str(error))
     return True
@@ -111,14 +113,40 @@ def _insert(
     session: Session, now: datetime, run: Run, plan: Plan, lane: Lane, chunk: Sequence[int]
 ) -> None:
     """Insert one row per member of the chunk for one channel."""
+    span = (chunk[0], chunk[-1])
+    members = [among(session, Member.id, chunk), Member.id.between(*span)]
     rows = decisions(
-        [among(session, Member.id, chunk)],
+        members, channel=lane.channel, message_type=plan.message_type, fields=lane.fields, span=span
+    )
+    inserted = _insert_chosen(session, now, run, plan, lane, rows)
+    if inserted == len(chunk):
+        return
+    # The address of those who have no row now went to a member of an earlier chunk.
+    present = select(C.member_id).where(
+        C.run_id == run.id, C.channel == lane.channel, C.member_id.between(*span)
+    )
+    again = decisions(
+        [*members, Member.id.not_in(present)],
         channel=lane.channel,
         message_type=plan.message_type,
-        fields=lane.fields,
-        run_id=run.id,
-    ).c
-    sent = rows.reason.is_(None)
+        span=span,
+    )
+    _insert_chosen(session, now, run, plan, lane, again, Reason.DUPLICATE_ADDRESS)
+
+
+def _insert_chosen(
+    session: Session,
+    now: datetime,
+    run: Run,
+    plan: Plan,
+    lane: Lane,
+    decided: Subquery,
+    reason: Reason | None = None,
+) -> int:
+    """Insert what was decided; with `reason`, skip them all for it. Return how many rows."""
+    rows = decided.c
+    why = rows.reason if reason is None else literal(reason.value)
+    sent = why.is_(None)
     instant = UtcDateTime()
     values = {
         "client_id": literal(run.client_id),
@@ -133,7 +161,7 @@ def _insert(
         "template_version_id": literal(lane.template_version_id),
         "merge": case((sent, rows.merge), else_=NOTHING),
         "status": case((sent, Status.QUEUED.value), else_=Status.SKIPPED.value),
-        "reason": rows.reason,
+        "reason": why,
         "priority": literal(plan.priority),
         "not_before": literal(run.started_at, instant),
         "expires_at": literal(run.started_at + EXPIRES, instant),
@@ -143,8 +171,6 @@ def _insert(
     }
     # SQLite needs the WHERE to tell ON CONFLICT from a join's ON.
     chosen = select(*values.values()).where(true()).order_by(rows.member_id)
-    session.execute(
-        insert_into(session, Communication)
-        .from_select(list(values), chosen)
-        .on_conflict_do_nothing()
-    )
+    statement = insert_into(session, C).from_select(list(values), chosen).on_conflict_do_nothing()
+    counted = statement.execution_options(preserve_rowcount=True)
+    return session.connection().execute(counted).rowcount

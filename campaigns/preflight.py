@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from accounts.client import Client
-from campaigns.audience import condition_of, matching, size
+from campaigns.audience import frozen, matching, size
 from campaigns.campaign import PRIORITY_NUMBER, Campaign, CampaignCategory, ScheduleType
 from campaigns.decision import decisions
 from campaigns.errors import Finding
@@ -24,7 +24,7 @@ from channels.template import compile_template
 from communications.account import AccountStatus, ProviderAccount, active_account
 from communications.communication import MessageType
 from core.clock import Clock
-from core.condition import Condition, to_json
+from core.condition import Condition, ConditionError, from_json, to_json
 from core.errors import NotFoundError
 
 PAST = timedelta(minutes=1)
@@ -65,8 +65,7 @@ def check(session: Session, clock: Clock, *, client_id: int, campaign_id: int) -
     campaign = find_campaign(session, client_id, campaign_id)
     found = examine(session, clock, campaign)
     if found.rule:
-        condition = condition_of(session, client_id, {"rule": found.rule})
-        _count_reach(session, clock.now(), campaign, condition, found)
+        _count_reach(session, clock.now(), campaign, from_json(found.rule), found)
     return found
 
 
@@ -107,13 +106,13 @@ def _examine_audience(
 ) -> None:
     client_id = campaign.client_id
     try:
-        condition = condition_of(session, client_id, campaign.target_audience)
-    except NotFoundError as error:
-        remedy = "choose another segment"
-        found.blockers.append(Finding("no_segment", str(error), remedy, field="target_audience"))
+        condition = frozen(session, client_id, campaign.target_audience)
+        found.audience = size(session, condition, client_id=client_id, now=now)
+    except (NotFoundError, ConditionError) as error:
+        remedy = error.remedy or "choose another segment"
+        found.blockers.append(Finding("no_audience", str(error), remedy, field="target_audience"))
         return
     found.rule = to_json(condition)
-    found.audience = size(session, condition, client_id=client_id, now=now)
     if found.audience == 0:
         found.blockers.append(
             Finding(
