@@ -23,6 +23,8 @@ BOUNDARY = b"=_echelonx"
 """Cannot occur in a body: quoted-printable never has `_` after `=`."""
 TYPES = {"text": b"text/plain", "html": b"text/html"}
 NEWLINE = re.compile(r"\r\n?|\n")
+NEWLINES = re.compile(rb"\r?\n")
+"""b2a_qp breaks lines with a bare LF unless it saw CRLF."""
 PLAIN_VALUE = re.compile(r"[ -\-/-<>-~][ -<>-~]{0,71}").fullmatch
 PLAIN_HEADER = re.compile(r"(?!.*=\?)[!-~](?:[ -~]{0,60}[!-~])?").fullmatch
 PRINTABLE = re.compile(r"[!-~][ -~]{0,980}").fullmatch
@@ -148,7 +150,7 @@ def encoded(value: str) -> bytes:
         return value.encode() + FENCE
     if not value:
         return b""
-    data = b2a_qp(_with_crlf(value), istext=True)
+    data = NEWLINES.sub(b"\r\n", b2a_qp(_with_crlf(value), istext=True))
     full = len(data) - data.rfind(b"\n") > WIDTH  # no room for the fence
     if full or data.startswith(b".") or b"\n." in data:
         data = quoted(value)

@@ -110,7 +110,9 @@ def _date(value: Any, pattern: str, *, environment: Environment) -> Any:
     """Format a date. The time of sending is no date: a message must render the same next year."""
     if str(value) in ("now", "today"):
         raise LiquidError("a template cannot ask for the present date", token=None)
-    text = str(value)
+    text = "" if value is None else str(value)
+    if not text:
+        return ""
     if text.isascii() and text.isdigit():
         value = datetime.fromtimestamp(int(text), UTC)
     return liquid_date(value, pattern, environment=environment)

@@ -40,6 +40,16 @@ __all__ = [
 ]
 
 
+SAMPLES = {
+    "date_of_birth": "1990-01-31",
+    "engagement_score": 1.0,
+    "last_active": "2026-11-21",
+    "lifetime_value": 1.0,
+    "total_spend": 1.0,
+}
+"""What the rehearsal of a new template puts into fields that are not plain text."""
+
+
 class TemplateRenderError(InvalidError):
     """A message cannot be made from its template."""
 
@@ -204,8 +214,18 @@ def _text_of(html: str) -> str:
 def _rehearse(template: CompiledTemplate, faces: list[_Face]) -> None:
     """Render for somebody with nothing filled in and for somebody with everything.
 
-    Limits and wrong arguments show only when rendering; better now than at launch.
+    Limits and wrong arguments show only when rendering; better now than at launch. Attributes may
+    be text or numbers: one of the two has to work.
     """
+    wrong = _try(faces, template.fields, None)
+    if wrong is None and template.fields:
+        texts = _try(faces, template.fields, "1")
+        wrong = texts and _try(faces, template.fields, 1) and texts
+    if wrong is not None:
+        raise wrong
+
+
+def _try(faces: list[_Face], fields: tuple[str, ...], value: object) -> TemplateError | None:
     context = RenderContext(
         client={"name": "1", "address": "1"},
         campaign={"name": "1"},
@@ -213,19 +233,16 @@ def _rehearse(template: CompiledTemplate, faces: list[_Face]) -> None:
         click_url="https://example.com/c/{}".format,
         open_url="https://example.com/o",
     )
-    for merge in ({}, {field: _sample(field) for field in template.fields}):
-        filling = Filling(merge, context, template.fields)
-        for face in faces:
-            try:
-                for hole in face.holes:
-                    hole(filling)
-            except RENDER_ERRORS as error:
-                env = HTML if face.name == "html" else TEXT
-                raise at_liquid_error(error, face.source, face.field, env) from error
-
-
-def _sample(field: str) -> str:
-    return "2026-11-21" if field in {"date_of_birth", "last_active"} else "1"
+    merge = {} if value is None else {field: SAMPLES.get(field, value) for field in fields}
+    filling = Filling(merge, context, fields)
+    for face in faces:
+        try:
+            for hole in face.holes:
+                hole(filling)
+        except RENDER_ERRORS as error:
+            env = HTML if face.name == "html" else TEXT
+            return at_liquid_error(error, face.source, face.field, env)
+    return None
 
 
 @lru_cache(maxsize=4096)

@@ -62,7 +62,8 @@ def test_extended_characters_cost_two(character: str) -> None:
     "text",
     [
         "STOP", "stop", "Stop", " stop ", "STOP.", "“Stop!”", "StopAll", "stop all", "UNSUBSCRIBE",
-        "Cancel", "END", "Quit", "revoke", "OPTOUT", "opt out", "Opt-Out", "\uff33\uff34\uff2f\uff30", "stop\n",
+        "Cancel", "END", "Quit", "revoke", "OPTOUT", "opt out", "Opt-Out",
+        "\uff33\uff34\uff2f\uff30", "stop\n",
     ],
 )  # fmt: skip
 def test_these_stop(text: str) -> None:
