@@ -26,6 +26,7 @@ LOOP_ITEMS = 10_000
 STEPS = 20_000
 """Nodes, loop rounds and filter calls in one rendering."""
 SOURCE_CHARS = 500_000
+TAGS = 2_000
 TAG_CHARS = 2_000
 """The longest single `{{ … }}` or `{% … %}`; bounds the parser's recursion and backtracking."""
 
@@ -186,17 +187,15 @@ def spans(source: str) -> list[tuple[int, int]]:
     """
     found: list[tuple[int, int]] = []
     position = 0
-    while (start := _next(source, position)) >= 0:
-        position = _end(source, start)
+    while (opening := OPENING.search(source, position)) is not None:
+        start, position = opening.start(), _end(source, opening.start())
         found.append((start, position))
+        if len(found) > TAGS:
+            raise LiquidError(f"more than {TAGS:,} tags", token=_token(source, start))
     return found
 
 
-def _next(source: str, position: int) -> int:
-    output, tag = source.find("{{", position), source.find("{%", position)
-    return min(output, tag) if output >= 0 and tag >= 0 else max(output, tag)
-
-
+OPENING = re.compile(r"\{[{%]")
 VERBATIM = re.compile(r"-?\s*(raw|doc|comment)\s*-?$")
 
 
