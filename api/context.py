@@ -1,0 +1,138 @@
+"""What one request may use: the product's services, a session, and who is asking.
+
+The session is committed once, after a good answer, and rolled back otherwise. Whoever has new work
+is rung only after that commit: a bell for rows that are not there yet would be wasted.
+"""
+
+from typing import Any, Protocol, cast
+
+from flask import Flask, current_app, g, request
+from flask.wrappers import Response
+from sqlalchemy.orm import Session
+
+from accounts.key import ApiKey
+from communications.content import ContentStore
+from communications.urls import Urls
+from core.address import AddressHasher
+from core.clock import Clock
+from core.db import Sessions, is_sqlite
+from core.secret import Vault
+from core.settings import Settings
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Bell(Protocol):
+    """Tells workers to look."""
+
+    def ring(self) -> None:
+        """Ring; never waits, never raises."""
+        ...
+
+
+class Services(Protocol):
+    """The part of echelonx.wiring.Services that the API uses."""
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of this process."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The one clock."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """Makes sessions."""
+        ...
+
+    @property
+    def vault(self) -> Vault:
+        """Encrypts credentials."""
+        ...
+
+    @property
+    def hasher(self) -> AddressHasher:
+        """Hashes addresses."""
+        ...
+
+    @property
+    def content(self) -> ContentStore:
+        """Renders messages."""
+        ...
+
+    @property
+    def urls(self) -> Urls:
+        """Builds public links."""
+        ...
+
+    @property
+    def bell(self) -> Bell:
+        """Rings workers."""
+        ...
+
+
+def services() -> Services:
+    """Return what the application was built with."""
+    return cast("Services", current_app.extensions["echelonx"])
+
+
+def db() -> Session:
+    """Return this request's session; a GET's only reads, and never waits for SQLite's writer."""
+    if "session" not in g:
+        g.session = services().sessions()
+        if request.method in READS and is_sqlite(g.session):
+            g.session.connection(execution_options={"sqlite_begin": "DEFERRED"})
+    return cast("Session", g.session)
+
+
+def release() -> None:
+    """End this request's transaction, before work that has transactions of its own."""
+    if "session" in g:
+        g.session.commit()
+
+
+def clock() -> Clock:
+    """Return the clock the application was built with."""
+    return services().clock
+
+
+def key() -> ApiKey:
+    """Return the API key of the caller (api.auth put it there)."""
+    return cast("ApiKey", g.api_key)
+
+
+def client_id() -> int:
+    """Return the client of the caller: the only client this request can see."""
+    return key().client_id
+
+
+def actor() -> str:
+    """Return who acts, for the audit log."""
+    return f"key:{key().id}"
+
+
+def ring_after_commit() -> None:
+    """Ring the workers once this request's changes are in the database."""
+    g.ring = True
+
+
+def install(app: Flask) -> None:
+    """Commit once per good answer; always close."""
+
+    @app.after_request
+    def commit(response: Response) -> Response:
+        if "session" in g and response.status_code < 400:
+            g.session.commit()
+            if g.pop("ring", False):
+                services().bell.ring()
+        return response
+
+    @app.teardown_request
+    def close(error: BaseException | None) -> None:
+        del error
+        session: Any = g.pop("session", None)
+        if session is not None:
+            session.close()

@@ -1,0 +1,85 @@
+"""/api-keys and /client: how programs speak for a client, and which client that is."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from accounts import key as keys
+from accounts.client import client
+from api.context import client_id, clock, db
+from api.openapi import Resource
+
+bp = Resource("api-keys", about="API keys, and the client they speak for")
+SCOPES = ("*", "read", "write")
+
+
+class NewKeySchema(Schema):
+    """A key to make."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=100))
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf(SCOPES)),
+        load_default=["*"],
+        validate=validate.Length(min=1, max=3),
+    )
+    expires_at = fields.AwareDateTime(allow_none=True, load_default=None)
+
+
+class KeySchema(Schema):
+    """A key; the key itself is shown once, when it is made."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    prefix = fields.String(required=True)
+    scopes = fields.List(fields.String(), required=True)
+    expires_at = fields.AwareDateTime(allow_none=True)
+    last_used_at = fields.AwareDateTime(allow_none=True)
+    revoked_at = fields.AwareDateTime(allow_none=True)
+    created_at = fields.AwareDateTime(required=True)
+
+
+class MadeKeySchema(KeySchema):
+    """A key that was just made."""
+
+    key = fields.String(required=True)
+
+
+class ClientSchema(Schema):
+    """The client a key speaks for."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    status = fields.Function(lambda found: found.status.value, required=True)
+    timezone = fields.String(required=True)
+    country = fields.String(allow_none=True)
+
+
+@bp.get("/client")
+@bp.response(200, ClientSchema)
+def whoami() -> Any:
+    """Show the client this key speaks for."""
+    return client(db(), client_id())
+
+
+@bp.get("/api-keys")
+@bp.response(200, KeySchema(many=True))
+def list_keys() -> Any:
+    """List keys, newest first."""
+    return keys.keys(db(), client_id())
+
+
+@bp.post("/api-keys")
+@bp.arguments(NewKeySchema)
+@bp.response(201, MadeKeySchema)
+def make(data: dict[str, Any]) -> dict[str, Any]:
+    """Make a key. Its text is in this answer and nowhere else."""
+    made, text = keys.issue_key(db(), clock(), client_id=client_id(), **data)
+    columns = {column.key: getattr(made, column.key) for column in keys.ApiKey.__table__.columns}
+    return columns | {"key": text}
+
+
+@bp.delete("/api-keys/<int(min=1,max=9223372036854775807):key_id>")
+@bp.response(204)
+def revoke(key_id: int) -> None:
+    """End a key at once."""
+    keys.revoke_key(db(), clock(), client_id=client_id(), key_id=key_id)

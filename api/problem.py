@@ -1,0 +1,120 @@
+"""Errors as RFC 9457 problem documents: the only place where errors meet HTTP.
+
+`errors` points at what is wrong (`pointer`, a JSON pointer into the body, or the name of a query
+parameter or header) and says what to do (`remedy`).
+"""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from campaigns.errors import LaunchBlockedError
+from core.errors import EngineError
+from core.log import get
+
+log = get(__name__)
+TYPE = "application/problem+json"
+
+
+def document(
+    status: int, *, code: str, title: str, detail: str, errors: list[dict[str, Any]] | None = None
+) -> Response:
+    """Return a problem document."""
+    body: dict[str, Any] = {
+        "type": f"urn:echelonx:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors
+    return Response(json.dumps(body), status, mimetype=TYPE)
+
+
+def expected(error: EngineError) -> Response:
+    """Render an error of ours."""
+    errors: list[dict[str, Any]] = []
+    if isinstance(error, LaunchBlockedError):
+        errors = [
+            {"pointer": f.field or "", "detail": f.message, "code": f.code, "remedy": f.remedy}
+            for f in error.findings
+        ]
+    elif error.field is not None or error.remedy is not None:
+        one = {"pointer": pointer(error.field), "detail": str(error), "remedy": error.remedy}
+        errors = [{name: value for name, value in one.items() if value is not None}]
+    response = document(
+        error.status, code=error.code, title=error.title, detail=str(error), errors=errors
+    )
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="echelonx"'
+    return response
+
+
+def pointer(field: str | None) -> str | None:
+    """Return a field's name as a JSON pointer."""
+    return None if field is None else "/" + field.replace(".", "/").lstrip("/")
+
+
+def http(error: HTTPException) -> Response:
+    """Render an error of the web framework."""
+    status = error.code or 500
+    data: Mapping[str, Any] = getattr(error, "data", None) or {}
+    told = data.get("errors") or data.get("messages") or {}
+    errors = [one for place, messages in told.items() for one in _flat(messages, _root(place))]
+    response = document(
+        status,
+        code=HTTPStatus(status).name.lower(),
+        title=HTTPStatus(status).phrase,
+        detail=str(data.get("message") or error.description or ""),
+        errors=errors,
+    )
+    allowed = error.get_response().headers.get("Allow")
+    if allowed:
+        response.headers["Allow"] = allowed
+    return response
+
+
+def _root(place: str) -> str:
+    return "" if place in ("json", "files", "form") else f"{place}:"
+
+
+def _flat(messages: Any, path: str) -> Iterator[dict[str, Any]]:
+    """Return webargs' nested messages as pointers."""
+    if isinstance(messages, str):
+        yield {"pointer": path or "/", "detail": messages}
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _flat(message, path)
+    elif isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            yield from _flat(inner, path if name == "_schema" else f"{path}/{name}")
+
+
+def install(app: Flask) -> None:
+    """Make `app` answer errors under /api as problem documents."""
+
+    @app.errorhandler(EngineError)
+    def engine_error(error: EngineError) -> Response:
+        return expected(error)
+
+    @app.errorhandler(OperationalError)
+    def database_away(error: OperationalError) -> Response:
+        log.error("database error", kind=type(error.orig).__name__)
+        response = document(
+            503, code="unavailable", title="Service Unavailable", detail="the database is away"
+        )
+        response.headers["Retry-After"] = "30"
+        return response
+
+    @app.errorhandler(500)
+    def bug(error: HTTPException) -> Response:
+        log.error(
+            "unhandled error", error=type(getattr(error, "original_exception", error)).__name__
+        )
+        return document(
+            500, code="internal", title="Internal Server Error", detail="this is our fault"
+        )

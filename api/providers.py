@@ -1,0 +1,80 @@
+"""/providers: accounts at companies that carry messages. Secrets go in and never come out."""
+
+from typing import Any
+
+from api.context import client_id, clock, db, ring_after_commit, services
+from api.openapi import Resource
+from api.schemas.communication import NewProviderSchema, ProviderSchema
+from communications import account as accounts
+from communications.account import ProviderAccount
+
+bp = Resource("providers", about="Accounts at companies that carry messages")
+ID = "<int(min=1,max=9223372036854775807):provider_id>"
+SECRETS = ("key", "token", "password", "secret")
+
+
+def shown(account: ProviderAccount) -> dict[str, Any]:
+    """Return an account; of secrets only the last four characters."""
+    config = accounts.account_config(services().vault, account)
+    return {
+        "id": account.id,
+        "name": account.name,
+        "adapter": account.adapter,
+        "channel": account.channel.value,
+        "status": account.status.value,
+        "status_reason": account.status_reason,
+        "window": account.window,
+        "config": {name: _veiled(name, value) for name, value in config.items()},
+        "webhook_url": services().urls.receipts(account.adapter, account.token),
+        "created_at": account.created_at,
+    }
+
+
+def _veiled(name: str, value: Any) -> Any:
+    if any(word in name for word in SECRETS) and name != "public_key":
+        return f"••••{str(value)[-4:]}" if len(str(value)) >= 12 else "••••"
+    return value
+
+
+@bp.get("/providers")
+@bp.response(200, ProviderSchema(many=True))
+def list_providers() -> list[dict[str, Any]]:
+    """List provider accounts."""
+    return [shown(account) for account in accounts.accounts(db(), client_id())]
+
+
+@bp.post("/providers")
+@bp.arguments(NewProviderSchema)
+@bp.response(201, ProviderSchema)
+def create(data: dict[str, Any]) -> dict[str, Any]:
+    """Add an account; settings its adapter cannot use are refused with their field."""
+    added = accounts.add_account(db(), clock(), services().vault, client_id=client_id(), **data)
+    return shown(added)
+
+
+@bp.get(f"/providers/{ID}")
+@bp.response(200, ProviderSchema)
+def get(provider_id: int) -> dict[str, Any]:
+    """Show an account."""
+    return shown(accounts.account(db(), client_id(), provider_id))
+
+
+@bp.post(f"/providers/{ID}/pause")
+@bp.response(200, ProviderSchema)
+def pause(provider_id: int) -> dict[str, Any]:
+    """Stop using an account; what is queued for it waits."""
+    found = accounts.account(db(), client_id(), provider_id)
+    accounts.pause_account(db(), clock(), account_id=found.id, reason="paused by hand")
+    db().refresh(found)
+    return shown(found)
+
+
+@bp.post(f"/providers/{ID}/resume")
+@bp.response(200, ProviderSchema)
+def resume(provider_id: int) -> dict[str, Any]:
+    """Use an account again."""
+    found = accounts.account(db(), client_id(), provider_id)
+    accounts.resume_account(db(), clock(), account_id=found.id)
+    db().refresh(found)
+    ring_after_commit()
+    return shown(found)
