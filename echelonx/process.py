@@ -97,3 +97,17 @@ def _locked(path: Path, name: str) -> int:
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{name}\n".encode(), 0)
     return handle
+
+
+def is_gone(name: str) -> bool:
+    """Say whether a process of this host is certainly dead; for others nobody can tell."""
+    host, pid, started = name.split(":")
+    if host != process_name().split(":")[0]:
+        return False
+    try:
+        stat = Path(f"/proc/{int(pid)}/stat").read_text()
+    except FileNotFoundError:
+        return Path("/proc/self").exists()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[19] != started

@@ -1,5 +1,6 @@
 """WebServer: waitress in a thread, for `run`, `web` and the demo."""
 
+import logging
 import socket
 from threading import Thread
 
@@ -7,6 +8,10 @@ from flask import Flask
 from waitress import create_server
 
 from core.errors import ConflictError
+
+
+# It warns of every request that waits for a thread; that is what the queue is for.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class PortTakenError(ConflictError):
