@@ -4,15 +4,21 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Enum
+from sqlalchemy import JSON, Enum
 
 from core.db import UtcDateTime
 from echelonx.tables import METADATA
 
+JSON_TEXT = (
+    "sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), 'postgresql')"
+)
+
 
 def plain(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
     """Write column types of our own as what the database sees: steps must outlive our classes."""
-    del autogen
+    if kind == "type" and isinstance(item, JSON):
+        autogen.imports.add("from sqlalchemy.dialects import postgresql")
+        return JSON_TEXT
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, Enum):
