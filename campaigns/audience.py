@@ -44,7 +44,7 @@ def audience_of(
     raise CampaignInvalidError(
         "the audience is neither a segment nor a rule",
         field="target_audience",
-        remedy='give {"segment_id": 7}, or {"rule": "tier = premium"}',
+        remedy='give {"segment_id": 7}, or {"rule": "everyone"}',
     )
 
 

@@ -242,9 +242,10 @@ def update_campaign(
             field=fixed[0],
             remedy="make a new campaign; what was launched stays as it was launched",
         )
+    _apply(session, clock, campaign, changes)
     campaign.version += 1
     campaign.updated_at = clock.now()
-    _apply(session, clock, campaign, changes)
+    session.flush()
     return campaign
 
 
@@ -272,12 +273,16 @@ def locked(session: Session, client_id: int, campaign_id: int) -> Campaign:
 
 def _apply(session: Session, clock: Clock, campaign: Campaign, changes: Changes) -> None:
     """Check and set the fields given, then store them, variants last."""
-    for field, value in changes.items():
-        if field != "variants":
-            setattr(campaign, field, _checked(session, clock, campaign.client_id, field, value))
+    checked = {
+        field: _checked(session, clock, campaign.client_id, field, value)
+        for field, value in changes.items()
+        if field != "variants"
+    }
+    if "name" in checked:
+        _check_name(session, campaign, checked["name"])
+    for field, value in checked.items():
+        setattr(campaign, field, value)
     _check_schedule(campaign.schedule_type, campaign.scheduled_at)
-    with session.no_autoflush:
-        _check_name(session, campaign)
     session.add(campaign)
     session.flush()
     if "variants" in changes:
@@ -328,17 +333,15 @@ def _check_schedule(kind: ScheduleType, at: datetime | None) -> None:
         )
 
 
-def _check_name(session: Session, campaign: Campaign) -> None:
+def _check_name(session: Session, campaign: Campaign, name: str) -> None:
     taken = select(Campaign.id).where(
-        Campaign.client_id == campaign.client_id, Campaign.name == campaign.name
+        Campaign.client_id == campaign.client_id, Campaign.name == name
     )
     if campaign.id is not None:
         taken = taken.where(Campaign.id != campaign.id)
     if session.scalar(taken) is not None:
         raise NameTakenError(
-            f"a campaign named “{campaign.name}” exists",
-            field="name",
-            remedy="choose another name",
+            f"a campaign named “{name}” exists", field="name", remedy="choose another name"
         )
 
 

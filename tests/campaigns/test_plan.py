@@ -1,0 +1,18 @@
+"""Mirrors campaigns/plan.py."""
+
+from campaigns.plan import Lane, Plan
+from channels.channel import Channel
+from communications.communication import MessageType
+
+
+def test_a_plan_is_read_back_as_it_was_written() -> None:
+    plan = Plan(
+        message_type=MessageType.TRANSACTIONAL,
+        priority=1,
+        lanes=(
+            Lane(Channel.EMAIL, 3, 4, ("first_name", "attributes.city")),
+            Lane(Channel.SMS, 5, 6, ()),
+        ),
+    )
+
+    assert Plan.from_json(plan.to_json()) == plan
