@@ -57,6 +57,8 @@ class Transaction:
         self._smtp: smtplib.SMTP | None = None
         self._used_at = 0.0
         self._pipelining = False
+        self._ahead: str | None = None
+        """Whose envelope was given already, its replies not yet read."""
 
     def open(self) -> Outcome | None:
         """Connect unless connected; None when ready, else why nothing can be sent now."""
@@ -79,17 +81,21 @@ class Transaction:
         """Say whether addresses outside of ASCII can be given (RFC 6531)."""
         return self._smtp is not None and self._smtp.has_extn("smtputf8")
 
-    def send(self, sender: str, to: str, content: bytes) -> Outcome:
+    def send(self, sender: str, to: str, content: bytes, following: str | None = None) -> Outcome:
         """Carry one message over the open connection.
 
-        `content` ends with a line break and has no line that begins with a dot. Raises LostError
-        when the connection broke before the final dot was written: nothing was accepted.
+        `content` ends with a line break and has no line that begins with a dot. With PIPELINING the
+        envelope of the message to `following`, if any, rides behind the final dot and saves a round
+        trip (RFC 2920, 3.1). Raises LostError when the connection broke before the final dot was
+        written: nothing was accepted.
         """
         try:
-            refused = self._envelope(sender, to)
+            refused = self._begin(sender, to)
             if refused is not None:
                 return refused
-            self._write(content + b".\r\n")
+            self._ahead = following if self._pipelining else None
+            ahead = _envelope(sender, self._ahead) if self._ahead else ()
+            self._write(b"".join((content, b".\r\n", *ahead)))
         except (OSError, ValueError) as error:
             self.close()
             raise LostError(type(error).__name__) from error
@@ -97,7 +103,7 @@ class Transaction:
 
     def close(self) -> None:
         """Hang up without waiting for a goodbye."""
-        smtp, self._smtp = self._smtp, None
+        smtp, self._smtp, self._ahead = self._smtp, None, None
         if smtp is not None:
             smtp.close()
 
@@ -108,17 +114,19 @@ class Transaction:
                 self._write(b"QUIT\r\n")
             self.close()
 
-    def _envelope(self, sender: str, to: str) -> Outcome | None:
-        """Write MAIL, RCPT and DATA; None when the server waits for the message."""
-        parameter = "" if to.isascii() else " SMTPUTF8"
-        mail = f"MAIL FROM:<{sender}>{parameter}\r\n".encode()
-        recipient = f"RCPT TO:<{to}>\r\n".encode()
+    def _begin(self, sender: str, to: str) -> Outcome | None:
+        """Give the envelope, unless it rode ahead; None when the server waits for the message."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead != to:
+            raise ConnectionError  # it waits for a message that will not come
+        commands = _envelope(sender, to)
+        replies: list[tuple[int, str]] = []
         if self._pipelining:
-            self._write(mail + recipient + b"DATA\r\n")
-            replies = [self._reply() for _ in range(3)]
+            if ahead is None:
+                self._write(b"".join(commands))
+            replies = [self._reply() for _ in commands]
         else:
-            replies = []
-            for command, good in ((mail, 2), (recipient, 2), (b"DATA\r\n", 3)):
+            for command, good in zip(commands, (2, 2, 3), strict=True):
                 self._write(command)
                 replies.append(self._reply())
                 if replies[-1][0] // 100 != good:
@@ -184,6 +192,15 @@ class Transaction:
             if line[3:4] != b"-":
                 return _code(line), b" ".join(lines).decode(errors="replace")
         raise ValueError("too many lines")
+
+
+def _envelope(sender: str, to: str) -> tuple[bytes, bytes, bytes]:
+    parameter = "" if to.isascii() else " SMTPUTF8"
+    return (
+        f"MAIL FROM:<{sender}>{parameter}\r\n".encode(),
+        f"RCPT TO:<{to}>\r\n".encode(),
+        b"DATA\r\n",
+    )
 
 
 def refusal(code: int, text: str, *, of_sender: bool = False) -> Outcome:

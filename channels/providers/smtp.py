@@ -98,14 +98,20 @@ class Smtp:
         """Send over one connection until nothing is left, or nothing can be sent."""
         line = self._idle.pop() if self._idle else Transaction(self._server)
         down: Outcome | None = None
+        message = next(taken, None)
         try:
-            for message in taken:
-                if down is None and not expired():
-                    down = line.open()
-                    if down is None:
-                        yield message.reference, self._deliver(line, message, date, expired)
-                        continue
-                yield message.reference, down or EXPIRED
+            while message is not None:
+                following = next(taken, None)
+                if down is None and expired():
+                    line.close()  # an envelope may have gone ahead
+                    down = EXPIRED
+                down = down or line.open()
+                if down is None:
+                    ahead = following.to if following is not None and _fits(following) else None
+                    yield message.reference, self._deliver(line, message, date, expired, ahead)
+                else:
+                    yield message.reference, down
+                message = following
         finally:
             self._idle.append(line)
 
@@ -115,18 +121,18 @@ class Smtp:
         message: OutgoingMessage,
         date: bytes,
         expired: Callable[[], bool],
+        following: str | None,
     ) -> Outcome:
         """Send one message; once more on a new connection if the old one turns out to be dead."""
-        unfit = _unfit(message, line)
-        if unfit is not None:
-            return unfit
+        if not _fits(message) and not (ADDRESS.fullmatch(message.to) and line.carries_utf8()):
+            return Rejected("invalid_address", "the relay takes no such address")
         try:
             content = Mime.of(message.skeleton).message(self._origin, self._domain, date, message)
         except ValueError:
             return Rejected("render_failed", "the values do not fit the template")
         for last in (False, True):
             try:
-                return line.send(self._from, message.to, content)
+                return line.send(self._from, message.to, content, following)
             except LostError as lost:
                 if last:
                     return NotSent(f"connection lost before the message: {lost}")
@@ -138,13 +144,9 @@ class Smtp:
         raise AssertionError("the second try always returns")
 
 
-def _unfit(message: OutgoingMessage, line: Transaction) -> Outcome | None:
-    """Refuse what cannot be said in SMTP."""
-    if not ADDRESS.fullmatch(message.to):
-        return Rejected("invalid_address", "the address cannot be written in SMTP")
-    if not message.to.isascii() and not line.carries_utf8():
-        return Rejected("no_smtputf8", "the relay takes no address outside of ASCII")
-    return None
+def _fits(message: OutgoingMessage) -> bool:
+    """Say whether the address can be written in SMTP whatever the server."""
+    return message.to.isascii() and ADDRESS.fullmatch(message.to) is not None
 
 
 def _checked(config: Config) -> Config:

@@ -174,6 +174,29 @@ class TestSending(SenderConformance):
             assert server.connections == 2
         assert all(isinstance(outcome, Accepted) for outcome in found)
 
+    def test_an_envelope_that_went_ahead_is_given_up_at_the_deadline(self) -> None:
+        with running(self.server()) as server:
+            adapter = self.build(server, connections=1)
+            asked = iter([False, True])
+            found = dict(adapter.send(messages(Channel.EMAIL, 3), lambda: next(asked, True)))
+            after = dict(adapter.send(messages(Channel.EMAIL, 1), never))
+            adapter.close()
+            assert len(server.messages) == 2
+        assert [type(found[f"ref{n}"]) for n in range(3)] == [Accepted, NotSent, NotSent]
+        assert isinstance(after["ref0"], Accepted)
+
+    @both
+    def test_a_break_after_the_dot_spoils_one_message_only(
+        self, extensions: tuple[str, ...]
+    ) -> None:
+        server = SmtpServer(extensions=extensions)
+        server.replies["."] = [b""]
+        with running(server):
+            adapter = self.build(server, connections=1)
+            found = [outcome for _, outcome in adapter.send(messages(Channel.EMAIL, 3), never)]
+            adapter.close()
+        assert [type(outcome) for outcome in found] == [Ambiguous, Accepted, Accepted]
+
     def test_connections_are_kept_between_batches(self) -> None:
         with running(self.server()) as server:
             adapter = self.build(server, connections=2)
