@@ -27,7 +27,7 @@ from channels.channel import Channel
 from channels.outcome import Ambiguous, Outcome, Rejected
 from channels.registry import sender
 from channels.template import TemplateRenderError
-from communications import ledger
+from communications import effects, ledger
 from communications.account import (
     AccountStatus,
     ProviderAccount,
@@ -72,10 +72,6 @@ class Lane:
     cursors: dict[int, Cursor] = field(default_factory=dict)
 
 
-Consequences = Callable[[Session, Clock, Sequence[Settled]], None]
-"""Draws what follows from refusals: a dead address, an opt-out the provider holds."""
-
-
 class Dispatcher:
     """Sends what is due, for one worker process."""
 
@@ -90,7 +86,6 @@ class Dispatcher:
         vault: Vault,
         ports: Ports,
         content: ContentStore,
-        consequences: Consequences | None = None,
         lease_seconds: int = LEASE_SECONDS,
     ) -> None:
         self._sessions = sessions
@@ -101,7 +96,6 @@ class Dispatcher:
         self._vault = vault
         self._ports = ports
         self._content = content
-        self._consequences = consequences
         self._lease_seconds = lease_seconds
         self._lanes: dict[int, Lane] = {}
         self._claims = count(1)  # shared by lanes; next() cannot be torn
@@ -275,8 +269,7 @@ class Dispatcher:
     def _settle(self, lane: Lane, results: Sequence[Settled]) -> None:
         def write_down(session: Session) -> None:
             settle(session, self._clock, account_id=lane.account_id, results=results)
-            if self._consequences is not None:
-                self._consequences(session, self._clock, results)
+            effects.run(session, self._clock, effects.of_refusals(results))
             fault = next((r.outcome for r in results if _account_fault(r.outcome)), None)
             if isinstance(fault, Rejected):
                 reason = f"{fault.code}: {fault.reason}"

@@ -58,9 +58,11 @@ class Claimed:
     id: int
     token: int
     client_id: int
+    member_id: int | None
     channel: Channel
     message_type: MessageType
     to_address: str
+    address_hash: str | None
     template_version_id: int | None
     merge: dict[str, Any]
     subject: str | None
@@ -126,9 +128,11 @@ def _due(
         C.id,
         C.token,
         C.client_id,
+        C.member_id,
         C.channel,
         C.message_type,
         C.to_address,
+        C.address_hash,
         C.template_version_id,
         C.merge,
         C.subject,
@@ -154,9 +158,11 @@ def _claimed(row: Any) -> Claimed:
         id=row.id,
         token=row.token + 1,
         client_id=row.client_id,
+        member_id=row.member_id,
         channel=row.channel,
         message_type=row.message_type,
         to_address=row.to_address,
+        address_hash=row.address_hash,
         template_version_id=row.template_version_id,
         merge=row.merge,
         subject=row.subject,

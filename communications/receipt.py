@@ -124,8 +124,8 @@ def learn_fact(
     return _change(rows[communication_id], evidence)
 
 
-def retry_parked(session: Session, clock: Clock, *, limit: int = 500) -> int:
-    """Match parked events again, give up on those older than 24 h; return how many were matched.
+def retry_parked(session: Session, clock: Clock, *, limit: int = 500) -> list[Change]:
+    """Match parked events again, give up on those older than 24 h; return what was matched.
 
     A receipt may overtake the commit that records the provider's id (RELIABILITY 2, no. 18).
     """
@@ -148,16 +148,20 @@ def retry_parked(session: Session, clock: Clock, *, limit: int = 500) -> int:
         event.state, event.communication_id = EventState.APPLIED, found
         told = Evidence(_told(event), event.dedup_key, event.occurred_at, found)
         evidence.setdefault(event.client_id, []).append(told)
+    changes: list[Change] = []
     for client_id, told_of in evidence.items():
         rows = locked(session, client_id, [e.communication_id for e in told_of])
         fold(session, clock, rows, told_of)
+        changes += [
+            _change(rows[e.communication_id], e) for e in told_of if e.communication_id in rows
+        ]
     session.execute(
         update(E)
         .where(E.state == EventState.PARKED, E.received_at < clock.now() - PARKED_FOR)
         .values(state=EventState.UNMATCHED)
     )
     session.flush()
-    return len(waiting)
+    return changes
 
 
 def dedup_key(source: str, key: str) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from channels.adapter import EventType, ProviderEvent
+from communications import effects
 from communications.account import ProviderAccount
 from communications.fold import clean
 from communications.receipt import apply_events
@@ -30,7 +31,7 @@ from core.db import Sessions, write
 from core.errors import EngineError
 from core.rows import among
 from core.secret import Vault
-from webhooks import click, effects, replies
+from webhooks import click, replies
 from webhooks.context import Services
 from webhooks.inbox import InboxItem, claim, mark_applied, mark_unreadable, opened
 from webhooks.receive import DATABASE_AWAY

@@ -20,8 +20,10 @@ from sqlalchemy.orm import Session
 
 from channels.adapter import ProviderEvent
 from channels.sms import Keyword, keyword
+from communications import effects
 from communications.account import ProviderAccount
 from communications.communication import Communication, Direction, MessageType
+from communications.effects import Effect
 from communications.fold import clean
 from communications.queries import latest_to
 from communications.receipt import dedup_key, learn_fact
@@ -32,8 +34,6 @@ from core.db import is_sqlite
 from members.address import MemberAddress
 from members.consent import ConsentState, Word, record_many
 from members.suppression import SuppressionReason, lift
-from webhooks import effects
-from webhooks.effects import Effect
 
 MAX_TEXT = 4000
 """Characters kept of an inbound message; Twilio sends at most 1,600."""

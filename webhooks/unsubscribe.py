@@ -6,14 +6,14 @@ from sqlalchemy.orm import Session
 from accounts.client import Client
 from channels.adapter import EventType, ProviderEvent
 from channels.channel import Channel
+from communications import effects
 from communications.communication import Communication
+from communications.effects import Effect
 from communications.receipt import learn_fact
 from core.address import AddressHasher, mask
 from core.clock import Clock
 from members.consent import MARKETING, ConsentState, CurrentConsent
-from webhooks import effects
 from webhooks.click import SOURCE
-from webhooks.effects import Effect
 
 WHAT = {"email": "marketing emails", "sms": "text messages", "push": "marketing notifications"}
 """What a person stops, by kind of address."""

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from channels.adapter import Ports
 from channels.channel import Channel
@@ -22,6 +22,7 @@ from communications.urls import Urls
 from core.db import write
 from core.secret import Vault
 from core.token import Signer
+from members.suppression import Suppression
 from tests.communications.scripted import Scripted
 
 SIGNER = Signer(b"s" * 32)
@@ -334,3 +335,26 @@ def test_communications_of_other_accounts_stay(dispatcher, account_id, make_rows
     with sessions() as session:
         assert session.get_one(Communication, mine).status is Status.SENT
         assert session.get_one(Communication, other).status is Status.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (Rejected("550 5.1.1", "no such user", address_invalid=True), "invalid"),
+        (Rejected("21610", "opted out", opted_out=True), "unsubscribed"),
+    ],
+)
+def test_a_refusal_of_the_address_itself_stops_what_is_still_queued_to_it(
+    refusal, reason, dispatcher, account_id, make_rows, sessions, row
+) -> None:
+    make_rows(1, template_version_id=1, message_type=MessageType.MARKETING)
+    (later,) = make_rows(
+        1, template_version_id=1, message_type=MessageType.MARKETING, priority=3, held="paused"
+    )
+    Scripted.script = lambda _: refusal
+
+    drain(dispatcher, account_id)
+
+    assert row(later).reason is Reason.SUPPRESSED
+    with sessions() as session:
+        assert session.scalars(select(Suppression.reason)).one().value == reason

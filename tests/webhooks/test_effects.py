@@ -1,4 +1,4 @@
-"""Mirrors webhooks/effects.py."""
+"""Mirrors communications/effects.py, through the door receipts come in by."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Effects: what follows from a receipt beyond the message's own status.
+"""Effects: what follows from a receipt or a refusal beyond the message's own status.
 
 | told | address | suppression | consent |
 | - | - | - | - |
@@ -25,11 +25,13 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from channels.adapter import EventType
+from channels.adapter import EventType, ProviderEvent
 from channels.channel import Channel
+from channels.outcome import Rejected
 from communications.communication import Reason
-from communications.ledger import skip_queued
+from communications.ledger import Claimed, skip_queued
 from communications.receipt import Change
+from communications.settle import Settled
 from core.address import mask
 from core.clock import Clock
 from core.rows import among
@@ -69,6 +71,39 @@ def of(changes: Iterable[Change]) -> list[Effect]:
     """Return the effects of new events; most events have none."""
     found = (_effect(change) for change in changes)
     return [effect for effect in found if effect is not None]
+
+
+def of_refusals(results: Iterable[Settled]) -> list[Effect]:
+    """Return the effects of attempts that the provider refused because of the address itself."""
+    found = (
+        _effect(_refused(result.row, result.outcome))
+        for result in results
+        if isinstance(result.outcome, Rejected)
+    )
+    return [effect for effect in found if effect is not None]
+
+
+def _refused(row: Claimed, refusal: Rejected) -> Change:
+    """Tell a refusal the way a receipt tells it, so that both have the same effects."""
+    return Change(
+        communication_id=row.id,
+        client_id=row.client_id,
+        member_id=row.member_id,
+        run_id=None,
+        channel=row.channel,
+        to_address=row.to_address,
+        address_hash=row.address_hash,
+        event=ProviderEvent(
+            type=EventType.UNDELIVERED,
+            dedup_key="",
+            occurred_at=None,
+            reference=None,
+            provider_id=None,
+            provider_status=refusal.code,
+            address_invalid=refusal.address_invalid,
+            opted_out=refusal.opted_out,
+        ),
+    )
 
 
 def _effect(change: Change) -> Effect | None:
