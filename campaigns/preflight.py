@@ -60,7 +60,7 @@ class Preflight:
 def check(session: Session, clock: Clock, *, client_id: int, campaign_id: int) -> Preflight:
     """Look at a campaign without changing it. Raises CampaignNotFoundError.
 
-    Counts the whole audience once per channel: a second or so at a million members.
+    Decides for the whole audience once per channel: about 6 µs a member, 6 s at a million.
     """
     campaign = find_campaign(session, client_id, campaign_id)
     found = examine(session, clock, campaign)
