@@ -17,9 +17,20 @@ HEADER = [
     "engagement_score", "total_spend", "language", "timezone", "tags", "attributes.city",
     "attributes.plan", "consent.email", "consent.sms", "consent.push",
 ]  # fmt: skip
-FIRST = ["Ana", "Jonas", "Mia", "Léa", "Zoë", "Søren", "Chloé", "José", "Nuria", "Paweł", "Ola", "Tomás", "Ines", "Amara", "Kofi", "Priya", "Ravi", "Yuki", "Hana", "Omar", "Layla", "Noor", "Eve", "Max", "Lena", "Finn", "Aoife", "Seán", "Marta", "Luca", "Giulia", "Erik", "Freya", "Björn", "Mei"]
-LAST = ["García", "Müller", "Novák", "Okafor", "Silva", "Rossi", "Dubois", "Kowalski", "Andersson", "Haddad", "Tanaka", "Sharma", "Nguyen", "O'Neill", "Fischer", "Horváth", "Jensen", "Costa", "Moreau", "Petrova", "Lindqvist", "Mensah", "Ito", "Kaya", "Byrne", "Weber"]
-CITIES = ["Berlin", "Lisbon", "Kraków", "Lyon", "Dublin", "Porto", "Malmö", "Vienna", "Chicago", "Austin", "Denver", "Boston", "Seattle"]
+FIRST = """
+    Ana Jonas Mia Léa Zoë Søren Chloé José Nuria Paweł Ola Tomás Ines Amara Kofi
+    Priya Ravi Yuki Hana Omar Layla Noor Eve Max Lena Finn Aoife Seán Marta Luca
+    Giulia Erik Freya Björn Mei
+""".split()
+LAST = """
+    García Müller Novák Okafor Silva Rossi Dubois Kowalski Andersson Haddad Tanaka
+    Sharma Nguyen O'Neill Fischer Horváth Jensen Costa Moreau Petrova Lindqvist
+    Mensah Ito Kaya Byrne Weber
+""".split()
+CITIES = """
+    Berlin Lisbon Kraków Lyon Dublin Porto Malmö Vienna Chicago Austin Denver Boston
+    Seattle
+""".split()
 AREAS = ("201", "212", "305", "312", "404", "415", "512", "602", "617", "702", "713", "718")
 SHOPS = ("shop.example", "people.example", "post.example", "mail.example")
 

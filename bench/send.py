@@ -269,11 +269,12 @@ def main(database: str, broker: str, messages: int, plain_messages: int, window:
     for one in (yardstick, result):
         print(
             f"{one.name:24} {one.messages:>8,} in {one.seconds:6.1f} s = {one.rate:8,.0f}/s"
-            f"   {one.cpu_seconds / one.messages * 1e6:6.0f} µs CPU each   peak {one.peak_mb:.0f} MB"
+            f"   {one.cpu_seconds / one.messages * 1e6:6.0f} µs CPU each"
+            f"   peak {one.peak_mb:.0f} MB"
         )
     for name, value in details.items():
         print(f"  {name}: {value:.2f}")
-    print(f"ratio: {result.rate / yardstick.rate:.2f} × the plain loop")
+    print(f"ratio: {result.rate / yardstick.rate:.2f} times the plain loop")
 
 
 if __name__ == "__main__":
