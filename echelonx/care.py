@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
+from communications import effects
 from communications.ledger import reap
 from communications.receipt import retry_parked
 from core.clock import Clock, ticking
@@ -59,7 +60,8 @@ class Care:
                 log.warning("sends lost their worker", unknown=lost)
         if self._parked.due():
             with write(self._sessions) as session:
-                retry_parked(session, self._clock)
+                matched = retry_parked(session, self._clock)
+                effects.run(session, self._clock, effects.of(matched))
         return False
 
     def _finish(self) -> None:
