@@ -7,11 +7,11 @@ For scale-out any WSGI server serves `from_environment`:
 
 import os
 
-import api.register
 from flask import Flask, Response, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+import api.register
 from core.db import read
 from core.log import configure
 from core.settings import Settings

@@ -8,6 +8,9 @@ from core.db import Sessions, read
 from scheduling.bell import LocalBell
 from scheduling.pump import Pump
 
+REST_SECONDS = 0.05
+"""A storm of rings, such as receipts make, wakes a lane twenty times a second and no more."""
+
 
 class Lanes:
     """The sending threads of one process.
@@ -45,6 +48,8 @@ class Lanes:
         def unit() -> bool:
             return self._dispatcher.step(account_id) > 0
 
-        pump = Pump(f"lane-{account_id}", unit, bell=self._bell, interval=self._interval)
+        pump = Pump(
+            f"lane-{account_id}", unit, bell=self._bell, interval=self._interval, rest=REST_SECONDS
+        )
         pump.start()
         return pump

@@ -39,6 +39,9 @@ STOP_SECONDS = 30.0
 CARE_SECONDS = 1.0
 INBOX_SECONDS = 1.0
 """Clicks wait two quiet seconds for their verdict; nothing rings when those are over."""
+REST_SECONDS = 0.05
+SET_SECONDS = 0.1
+"""Receipts that come in a tenth of a second are applied as one set."""
 EVERYBODY = ("",)
 """Every claim's name starts with that."""
 TICK_SILENT_SECONDS = 30.0
@@ -142,9 +145,13 @@ class Runner:
         care = Care(services.sessions, services.clock, self._lanes)
         bell = services.local_bell
         return [
-            Pump("fan-out", expand, bell=bell, interval=interval),
-            Pump("inbox", digest, bell=bell, interval=min(interval, INBOX_SECONDS)),
-            Pump("care", care.unit, bell=bell, interval=min(interval, CARE_SECONDS)),
+            Pump("fan-out", expand, bell=bell, interval=interval, rest=REST_SECONDS),
+            Pump(
+                "inbox", digest, bell=bell, interval=min(interval, INBOX_SECONDS), rest=SET_SECONDS
+            ),
+            Pump(
+                "care", care.unit, bell=bell, interval=min(interval, CARE_SECONDS), rest=SET_SECONDS
+            ),
         ]
 
     def _working(self) -> Iterable[Pump]:

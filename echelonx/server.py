@@ -9,7 +9,6 @@ from waitress import create_server
 
 from core.errors import ConflictError
 
-
 # It warns of every request that waits for a thread; that is what the queue is for.
 logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 

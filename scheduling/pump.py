@@ -27,7 +27,9 @@ class Pump:
     """Runs `unit` again and again in a thread of its own.
 
     `unit` does one piece of work and returns whether there may be more. `interval` is how many
-    seconds at most pass between two looks; the bell only shortens that.
+    seconds at most pass between two looks; the bell only shortens that. `rest` is how many pass at
+    least once there was nothing to do: rings that come in a storm are then one look, with more to
+    do at it.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Pump:
         *,
         bell: LocalBell,
         interval: float,
+        rest: float = 0.0,
         pause: Callable[[int], float] = pause_after,
     ) -> None:
         self.name = name
@@ -48,6 +51,7 @@ class Pump:
         self._bell = bell
         self._heard = bell.subscribe()
         self._interval = interval
+        self._rest = rest
         self._pause = pause
         self._stopping = Event()
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -80,6 +84,7 @@ class Pump:
         while not self._stopping.is_set():
             self._heard.clear()
             if self._work():
+                self._stopping.wait(self._rest)
                 self._heard.wait(self._interval)
             else:
                 self._stopping.wait(self._pause(self.failures))

@@ -76,7 +76,9 @@ class Screen:
 
     def result(self, channels: Numbers, numbers: Mapping[str, str]) -> None:
         """Write the result table, and sentences below it."""
-        table = Table(box=SIMPLE_HEAD if self._fancy else ASCII, pad_edge=False, padding=(0, 0, 0, 1))
+        table = Table(
+            box=SIMPLE_HEAD if self._fancy else ASCII, pad_edge=False, padding=(0, 0, 0, 1)
+        )
         table.add_column("Result")
         for name in RESULT:
             table.add_column(name, justify="right")

@@ -202,9 +202,11 @@ def _campaign(services: Services, session: Session, client_id: int, segment: Seg
 
 
 def _templates(services: Services, session: Session, client_id: int) -> dict[str, Template]:
-    html = (files("echelonx") / "demo" / "gift_guide.html").read_text(encoding="utf-8")
+    shipped = files("echelonx") / "demo"
+    html = (shipped / "gift_guide.html").read_text(encoding="utf-8")
+    text = (shipped / "gift_guide.txt").read_text(encoding="utf-8")
     contents: dict[str, dict[str, str]] = {
-        "email": {"subject": SUBJECT, "html": html},
+        "email": {"subject": SUBJECT, "html": html, "text": text},
         "sms": {"text": SMS},
         "push": {"subject": PUSH_TITLE, "text": PUSH},
     }
