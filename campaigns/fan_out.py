@@ -32,7 +32,7 @@ from core.db import Sessions, UtcDateTime, read, write
 from core.errors import EngineError
 from core.log import get
 from core.rows import among
-from core.sql import insert_into
+from core.sql import avoid_nested_loops, insert_into
 from members.member import Member
 
 log = get(__name__)
@@ -79,6 +79,7 @@ def _expand(session: Session, clock: Clock, run: Run) -> None:
     limit = CHUNK if run.cursor else FIRST_CHUNK
     chunk = _next_members(session, run, limit)
     if chunk:
+        avoid_nested_loops(session)
         plan = Plan.from_json(run.plan)
         for lane in plan.lanes:
             _insert(session, clock.now(), run, plan, lane, chunk)

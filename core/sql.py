@@ -7,7 +7,7 @@ the same on the other.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, literal
+from sqlalchemy import ColumnElement, Integer, Text, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -142,3 +142,13 @@ def _instr(element: position, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(position, "postgresql")
 def _strpos(element: position, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **kw)})"
+
+
+def avoid_nested_loops(session: Session) -> None:
+    """Make PostgreSQL join sets by hashing until the end of this transaction.
+
+    Tables filled a moment ago have no statistics yet; it then expects one row where thousands
+    are, and joins a chunk of 5,000 in 4 s instead of 0.1 s.
+    """
+    if not is_sqlite(session):
+        session.execute(text("SET LOCAL enable_nestloop = off"))

@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import literal, select
+from sqlalchemy import literal, select, text
 
 from core.clock import ManualClock
-from core.db import Sessions, read, write
-from core.sql import insert_into, iso_text, json_at, json_object, plain_number
+from core.db import Sessions, is_sqlite, read, write
+from core.sql import avoid_nested_loops, insert_into, iso_text, json_at, json_object, plain_number
 from members.member import Member
 from scheduling.worker import Worker
 
@@ -84,6 +84,15 @@ def test_an_insert_can_say_on_conflict_on_both_databases(
 
     with read(sessions) as session:
         assert len(session.scalars(select(Worker)).all()) == 1
+
+
+def test_avoiding_nested_loops_ends_with_the_transaction(sessions: Sessions) -> None:
+    for inside, expected in ((True, "off"), (False, "on")):
+        with write(sessions) as session:
+            if inside:
+                avoid_nested_loops(session)
+            if not is_sqlite(session):
+                assert session.scalar(text("SHOW enable_nestloop")) == expected
 
 
 def built(sessions: Sessions, pairs: dict[str, Any]) -> dict[str, Any]:
