@@ -8,7 +8,7 @@ from members.person import FIELDS
 
 ALIASES = {
     # how people call it → what it is
-    "e-mail": "email",
+    "e_mail": "email",
     "mail": "email",
     "email_address": "email",
     "phone_number": "phone",

@@ -101,7 +101,7 @@ def import_csv(
     except ImportFileError as error:
         _close(sessions, clock, job_id, ImportStatus.FAILED, ImportCounts(), str(error))
         raise
-    return _close(sessions, clock, job_id, ImportStatus.DONE, counts, None)
+    return _close(sessions, clock, job_id, ImportStatus.DONE, counts, None, reader.header)
 
 
 def _open(
@@ -137,10 +137,12 @@ def _close(
     status: ImportStatus,
     counts: ImportCounts,
     error: str | None,
+    header: Sequence[str] = (),
 ) -> ImportJob:
     with write(sessions) as session:
         job = session.get_one(ImportJob, job_id)
         job.status, job.error, job.finished_at = status, error, clock.now()
+        job.options = {**job.options, "header": list(header)}  # for rejects.csv
         for name in ("rows", "created", "updated", "unchanged", "rejected"):
             setattr(job, name, getattr(counts, name))
         return job

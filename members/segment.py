@@ -99,6 +99,13 @@ def update_segment(
     return segment
 
 
+def delete_segment(session: Session, clock: Clock, segment: Segment) -> None:
+    """Delete softly; its name is free again. Runs that are under way keep the rule they froze."""
+    segment.deleted_at = clock.now()
+    segment.name = f"{segment.name[:150]}#deleted-{segment.id}"
+    session.flush()
+
+
 def condition_of(rule: Mapping[str, Any] | str) -> Condition:
     """Read a rule given as text or as JSON."""
     return parse(rule) if isinstance(rule, str) else from_json(rule)

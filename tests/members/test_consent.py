@@ -1,0 +1,119 @@
+"""Mirrors members/consent.py, members/suppression.py and members/segment.py."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+from sqlalchemy import func, select
+
+from core.condition import ConditionError
+from core.db import write
+from members import queries
+from members.consent import Consent, ConsentState, CurrentConsent, record
+from members.errors import SegmentNameTakenError, SegmentNotFoundError
+from members.member import Member
+from members.segment import create_segment, update_segment
+from members.suppression import Scope, SuppressionReason, is_suppressed, lift, suppress
+
+
+@pytest.fixture
+def member_id(sessions, clock, client_id) -> int:
+    with write(sessions) as session:
+        now = clock.now()
+        member = Member(client_id=client_id, member_id="a", created_at=now, updated_at=now)
+        session.add(member)
+        session.flush()
+        return member.id
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_word_said_last_counts_whatever_order_it_is_heard_in(
+    order, sessions, clock, client_id, member_id
+) -> None:
+    said = [ConsentState.GRANTED, ConsentState.WITHDRAWN, ConsentState.GRANTED]
+    for number in order:
+        with write(sessions) as session:
+            record(
+                session,
+                clock,
+                client_id=client_id,
+                member_id=member_id,
+                channel="email",
+                state=said[number],
+                source="test",
+                occurred_at=clock.now() + timedelta(hours=number),
+            )
+
+    with sessions() as session:
+        assert session.scalars(select(CurrentConsent.state)).one() is ConsentState.GRANTED
+        assert session.scalar(select(func.count()).select_from(Consent)) == 3
+
+
+def test_of_two_words_at_one_instant_the_later_written_counts(
+    sessions, clock, client_id, member_id
+) -> None:
+    for state in (ConsentState.GRANTED, ConsentState.WITHDRAWN):
+        with write(sessions) as session:
+            record(
+                session,
+                clock,
+                client_id=client_id,
+                member_id=member_id,
+                channel="sms",
+                state=state,
+                source="test",
+            )
+
+    with sessions() as session:
+        assert session.scalars(select(CurrentConsent.state)).one() is ConsentState.WITHDRAWN
+
+
+def test_a_suppression_is_kept_once_and_reaches_as_far_as_it_says(
+    sessions, clock, client_id
+) -> None:
+    address = {"client_id": client_id, "channel": "email", "address_hash": "h"}
+
+    def add(scope: Scope) -> bool:
+        with write(sessions) as session:
+            return suppress(
+                session,
+                clock,
+                masked="a***",
+                scope=scope,
+                reason=SuppressionReason.UNSUBSCRIBED,
+                **address,
+            )
+
+    assert add(Scope.MARKETING)
+    assert not add(Scope.MARKETING)
+    with write(sessions) as session:
+        assert is_suppressed(session, marketing=True, **address)
+        assert not is_suppressed(session, marketing=False, **address)
+    assert add(Scope.ALL)
+    with write(sessions) as session:
+        assert is_suppressed(session, marketing=False, **address)
+        assert lift(session, clock, reason=SuppressionReason.BOUNCED, **address) == 0
+        assert lift(session, clock, reason=SuppressionReason.UNSUBSCRIBED, **address) == 2
+        assert not is_suppressed(session, marketing=True, **address)
+
+
+def test_a_segment_is_made_from_text_or_json_and_named_once(sessions, clock, client_id) -> None:
+    with write(sessions) as session:
+        made = create_segment(
+            session, clock, client_id=client_id, name=" VIP ", rule='has tag "vip"'
+        )
+        assert (made.name, made.rule) == ("VIP", {"tag": "vip"})
+        with pytest.raises(SegmentNameTakenError):
+            create_segment(session, clock, client_id=client_id, name="VIP", rule={"everyone": True})
+        with pytest.raises(ConditionError):
+            create_segment(session, clock, client_id=client_id, name="x", rule="has tga")
+        changed = update_segment(session, clock, made, rule={"everyone": True})
+        assert (changed.rule, changed.version) == ({"everyone": True}, 2)
+
+
+def test_segments_are_found_by_their_own_client_only(sessions, clock, client_id) -> None:
+    with write(sessions) as session:
+        made = create_segment(session, clock, client_id=client_id, name="VIP", rule="everyone")
+        assert queries.segment_by_name(session, client_id, "VIP") is made
+        with pytest.raises(SegmentNotFoundError):
+            queries.segment(session, client_id + 1, made.id)
