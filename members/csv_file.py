@@ -112,7 +112,7 @@ def _record(
 ) -> tuple[Row, int]:
     """Read the record that begins with `line`; return it and how many further lines it took."""
     if len(line) > MAX_LINE:
-        return Row(number, [line[:100]], "long"), 0
+        return Row(number, [_visible(line[:100])], "long"), 0
     record, taken = line, 0
     while record.count('"') % 2 and taken < LOOK_AHEAD:
         if taken == len(waiting):
@@ -125,7 +125,7 @@ def _record(
     row = _parsed(record, number, delimiter, width)
     if taken and row.problem is not None:
         # It closed nothing: only its own line is broken, the others are looked at again.
-        return Row(number, [line.rstrip("\r\n")], "quote"), 0
+        return Row(number, [_visible(line.rstrip("\r\n"))], "quote"), 0
     for _ in range(taken):
         waiting.popleft()
     return row, taken
@@ -134,7 +134,7 @@ def _record(
 def _parsed(record: str, number: int, delimiter: str, width: int) -> Row:
     text = record.rstrip("\r\n")
     if "\x00" in text:
-        return Row(number, [text.replace("\x00", "\ufffd")], "nul")
+        return Row(number, [_visible(text)], "nul")
     try:
         (cells,) = (
             csv.reader([text], delimiter=delimiter, strict=True)
@@ -148,3 +148,8 @@ def _parsed(record: str, number: int, delimiter: str, width: int) -> Row:
     if width and len(cells) != width:
         return Row(number, cells, "columns")
     return Row(number, cells)
+
+
+def _visible(text: str) -> str:
+    """Return text that every database can keep: no NUL."""
+    return text.replace("\x00", "\ufffd")
