@@ -4,10 +4,9 @@ from typing import Any
 
 from marshmallow import fields
 
-from accounts.audit import record
-from api.context import actor, client_id, clock, db, ring_after_commit
+from api.context import audit, client_id, clock, db, ring_after_commit
 from api.openapi import Resource
-from api.paging import by_id, paged
+from api.paging import all_of, by_id, paged
 from api.schemas.campaign import (
     CampaignChangesSchema,
     CampaignSchema,
@@ -107,7 +106,7 @@ def check(campaign_id: int) -> preflight.Preflight:
 def launch(campaign_id: int) -> dict[str, Any]:
     """Launch a draft. Launching again changes nothing and answers the same."""
     run = launch_campaign(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    _audit("campaign.launch", campaign_id)
+    audit("campaign.launch", f"campaign:{campaign_id}")
     ring_after_commit()
     return {"campaign": found(campaign_id), "run": run}
 
@@ -117,7 +116,7 @@ def launch(campaign_id: int) -> dict[str, Any]:
 def pause(campaign_id: int) -> dict[str, Any]:
     """Pause: nothing more leaves; what is on the wire finishes."""
     control.pause(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    _audit("campaign.pause", campaign_id)
+    audit("campaign.pause", f"campaign:{campaign_id}")
     return found(campaign_id)
 
 
@@ -126,7 +125,7 @@ def pause(campaign_id: int) -> dict[str, Any]:
 def resume(campaign_id: int) -> dict[str, Any]:
     """Go on with what was not sent yet."""
     control.resume(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    _audit("campaign.resume", campaign_id)
+    audit("campaign.resume", f"campaign:{campaign_id}")
     ring_after_commit()
     return found(campaign_id)
 
@@ -136,37 +135,24 @@ def resume(campaign_id: int) -> dict[str, Any]:
 def cancel(campaign_id: int) -> dict[str, Any]:
     """Stop for good: what was not sent is skipped as cancelled."""
     control.cancel(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    _audit("campaign.cancel", campaign_id)
+    audit("campaign.cancel", f"campaign:{campaign_id}")
     return found(campaign_id)
 
 
 @bp.get(f"/campaigns/{ID}/runs")
-@bp.response(200, RunSchema(many=True))
+@bp.response(200, page_of(RunSchema))
 def runs(campaign_id: int) -> Any:
-    """List a campaign's runs."""
-    queries.campaign(db(), client_id(), campaign_id)
-    return queries.runs(db(), client_id(), campaign_id)
+    """List a campaign's runs, newest first."""
+    return all_of(queries.runs(db(), client_id(), campaign_id))
 
 
 @bp.get(f"/campaigns/{ID}/statistics")
 @bp.response(200, StatisticsSchema)
 def statistics(campaign_id: int) -> dict[str, Any]:
     """Count what became of the newest run: numbers that always add up."""
-    queries.campaign(db(), client_id(), campaign_id)
-    newest = max(queries.runs(db(), client_id(), campaign_id), key=lambda run: run.id, default=None)
+    newest = next(iter(queries.runs(db(), client_id(), campaign_id)), None)
     if newest is None:
         return {"run": None, "channels": {}, "total": {}}
     channels = run_statistics(db(), client_id(), newest.id)
     named = {channel.value: numbers for channel, numbers in channels.items()}
     return {"run": newest, "channels": named, "total": total(channels)}
-
-
-def _audit(action: str, campaign_id: int) -> None:
-    record(
-        db(),
-        clock(),
-        client_id=client_id(),
-        actor=actor(),
-        action=action,
-        target=f"campaign:{campaign_id}",
-    )

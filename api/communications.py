@@ -15,9 +15,12 @@ from api.schemas.communication import (
     Id,
     StorySchema,
 )
+from api.schemas.field import Digits
 from api.schemas.page import PageQuery, page_of
 from channels.channel import Channel
+from channels.template import TemplateRenderError
 from communications import queries
+from communications.account import accounts
 from communications.communication import Communication, Reason
 from communications.status import Status
 
@@ -27,12 +30,23 @@ bp = Resource("communications", about="The log of every message")
 class LogQuery(PageQuery):
     """Which messages."""
 
-    member_id = fields.Integer(load_default=None, validate=Id)
-    campaign_id = fields.Integer(load_default=None, validate=Id)
-    run_id = fields.Integer(load_default=None, validate=Id)
+    member_id = Digits(load_default=None, validate=Id)
+    campaign_id = Digits(load_default=None, validate=Id)
+    run_id = Digits(load_default=None, validate=Id)
     channel = fields.String(load_default=None, validate=CHANNELS)
     status = fields.String(load_default=None, validate=STATUSES)
     reason = fields.String(load_default=None, validate=REASONS)
+
+
+def shown(rows: list[Communication]) -> list[dict[str, Any]]:
+    """Return messages with the name of the provider that carried each."""
+    adapters = {account.id: account.adapter for account in accounts(db(), client_id())}
+    names = [column.key for column in Communication.__table__.columns]
+    return [
+        {name: getattr(row, name) for name in names}
+        | {"provider": adapters.get(row.provider_account_id or 0)}
+        for row in rows
+    ]
 
 
 @bp.get("/communications")
@@ -40,7 +54,7 @@ class LogQuery(PageQuery):
 @bp.response(200, page_of(CommunicationSchema))
 def list_communications(query: dict[str, Any]) -> dict[str, Any]:
     """List messages, newest first."""
-    chosen = {
+    chosen: dict[str, Any] = {
         "member_id": query["member_id"],
         "campaign_id": query["campaign_id"],
         "run_id": query["run_id"],
@@ -48,13 +62,14 @@ def list_communications(query: dict[str, Any]) -> dict[str, Any]:
         "status": Status(query["status"]) if query["status"] else None,
         "reason": Reason(query["reason"]) if query["reason"] else None,
     }
-    return paged(
+    page = paged(
         query,
         lambda before, limit: queries.communications_page(
             db(), client_id(), before=before, limit=limit, **chosen
         ),
         by_id,
     )
+    return page | {"data": shown(list(page["data"]))}
 
 
 @bp.get("/communications/<int(min=1,max=9223372036854775807):communication_id>")
@@ -62,8 +77,15 @@ def list_communications(query: dict[str, Any]) -> dict[str, Any]:
 def get(communication_id: int) -> dict[str, Any]:
     """Show one message: what it said, and everything that is known of it."""
     row = queries.communication(db(), client_id(), communication_id)
-    names = [column.key for column in Communication.__table__.columns]
-    return {name: getattr(row, name) for name in names} | {
-        "content": queries.rendered(db(), services().content, row),
+    return shown([row])[0] | {
+        "content": _content(row),
         "timeline": queries.timeline(db(), client_id(), row.id),
     }
+
+
+def _content(row: Communication) -> dict[str, str]:
+    """Return what a message says; nothing, where that is why it was not sent."""
+    try:
+        return queries.rendered(db(), services().content, row)
+    except TemplateRenderError:
+        return {}

@@ -10,6 +10,7 @@ from flask import Flask, current_app, g, request
 from flask.wrappers import Response
 from sqlalchemy.orm import Session
 
+from accounts.audit import record
 from accounts.key import ApiKey
 from communications.content import ContentStore
 from communications.urls import Urls
@@ -112,6 +113,11 @@ def client_id() -> int:
 def actor() -> str:
     """Return who acts, for the audit log."""
     return f"key:{key().id}"
+
+
+def audit(action: str, target: str) -> None:
+    """Write down that the caller did something, in the same transaction."""
+    record(db(), clock(), client_id=client_id(), actor=actor(), action=action, target=target)
 
 
 def ring_after_commit() -> None:

@@ -1,54 +1,39 @@
 """/imports: files of people, and what became of each row."""
 
-import json
+import csv
+import io
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from flask import Response, stream_with_context
 from werkzeug.datastructures import FileStorage
 
 from api.context import client_id, clock, db, release, services
 from api.openapi import Resource
 from api.paging import by_id, paged
-from api.schemas.member import ImportSchema, RejectSchema
+from api.schemas.imports import ImportSchema, RejectSchema, UploadSchema
 from api.schemas.page import PageQuery, page_of
-from core.errors import InvalidError
+from core.db import read
 from members import queries
+from members.csv_file import Row
+from members.import_job import ImportJob, ImportReject
 from members.importing import ImportOptions, import_csv
-from members.upsert import Existing
+from members.rejects import REJECT_COLUMNS, Reject, reject_line
 
 bp = Resource("imports", about="Files of people")
 ID = "<int(min=1,max=9223372036854775807):import_id>"
-
-
-class UploadSchema(Schema):
-    """The file."""
-
-    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
-
-
-class UploadOptionsSchema(Schema):
-    """How it is read."""
-
-    dry_run = fields.Boolean(load_default=False)
-    existing = fields.Enum(Existing, by_value=True, load_default=Existing.FILL)
-    mapping = fields.String(
-        load_default="{}", metadata={"description": "JSON: header → field or null"}
-    )
-    encoding = fields.String(load_default=None, validate=validate.Length(max=20))
-    consent_channels = fields.String(
-        load_default="", metadata={"description": "channels everybody agreed to: `email,sms`"}
-    )
-    consent_wording = fields.String(load_default=None, validate=validate.Length(max=2000))
+BATCH = 1000
 
 
 @bp.post("/imports")
 @bp.arguments(UploadSchema, location="files")
-@bp.arguments(UploadOptionsSchema, location="query")
 @bp.response(201, ImportSchema)
-def upload(files: dict[str, Any], options: dict[str, Any]) -> Any:
-    """Import a CSV file, or rehearse it with dry_run."""
-    sent: FileStorage = files["file"]
+def upload(form: dict[str, Any]) -> ImportJob:
+    """Import a CSV file, or rehearse it with dry_run; rows that cannot be used are listed."""
+    sent: FileStorage = form["file"]
+    options: dict[str, Any] = form["options"]
+    dry_run = options.pop("dry_run")
     folder = services().settings.data_dir / "imports"
     folder.mkdir(parents=True, exist_ok=True)
     # A name of our own: what the client calls its file is only ever shown (B053).
@@ -63,36 +48,11 @@ def upload(files: dict[str, Any], options: dict[str, Any]) -> Any:
             client_id=client_id(),
             path=kept,
             filename=sent.filename or "upload.csv",
-            options=_options(options),
-            dry_run=options["dry_run"],
+            options=ImportOptions(**options),
+            dry_run=dry_run,
         )
     finally:
         kept.unlink(missing_ok=True)
-
-
-def _options(options: dict[str, Any]) -> ImportOptions:
-    try:
-        mapping = json.loads(options["mapping"])
-    except ValueError:
-        mapping = None
-    if not isinstance(mapping, dict) or not all(
-        value is None or isinstance(value, str) for value in mapping.values()
-    ):
-        raise InvalidError("mapping is no JSON object of texts", field="mapping")
-    channels = [one.strip() for one in options["consent_channels"].split(",") if one.strip()]
-    if not set(channels) <= {"email", "sms", "push"}:
-        raise InvalidError(
-            "consent_channels holds an unknown channel",
-            field="consent_channels",
-            remedy="use email, sms and push",
-        )
-    return ImportOptions(
-        mapping=mapping,
-        existing=options["existing"],
-        encoding=options["encoding"],
-        consent_channels=channels,
-        consent_wording=options["consent_wording"],
-    )
 
 
 @bp.get("/imports")
@@ -109,7 +69,7 @@ def list_imports(query: dict[str, Any]) -> dict[str, Any]:
 
 @bp.get(f"/imports/{ID}")
 @bp.response(200, ImportSchema)
-def get(import_id: int) -> Any:
+def get_import(import_id: int) -> ImportJob:
     """Show an import."""
     return queries.import_job(db(), client_id(), import_id)
 
@@ -117,7 +77,7 @@ def get(import_id: int) -> Any:
 @bp.get(f"/imports/{ID}/rejects")
 @bp.arguments(PageQuery, location="query")
 @bp.response(200, page_of(RejectSchema))
-def rejects(query: dict[str, Any], import_id: int) -> dict[str, Any]:
+def list_rejects(query: dict[str, Any], import_id: int) -> dict[str, Any]:
     """List the rows that were not imported, in the order of the file."""
     queries.import_job(db(), client_id(), import_id)
     return paged(
@@ -127,3 +87,40 @@ def rejects(query: dict[str, Any], import_id: int) -> dict[str, Any]:
         ),
         by_id,
     )
+
+
+@bp.get(f"/imports/{ID}/rejects.csv")
+@bp.response(200, {"type": "string"}, content_type="text/csv")
+def download_rejects(import_id: int) -> Response:
+    """Download those rows as they were, with what is wrong behind them: mend and import again."""
+    job = queries.import_job(db(), client_id(), import_id)
+    header = [str(name) for name in job.options.get("header", [])]
+    return Response(
+        stream_with_context(_lines(job.client_id, job.id, header)),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="rejects-{job.id}.csv"'},
+    )
+
+
+def _lines(client: int, import_id: int, header: list[str]) -> Iterator[str]:
+    """Give the file batch by batch, so that its size does not matter."""
+    yield _csv([[*header, *REJECT_COLUMNS]])
+    after = 0
+    while True:
+        with read(services().sessions) as session:
+            rows = queries.import_rejects(session, client, import_id, after=after, limit=BATCH)
+        if not rows:
+            return
+        yield _csv([reject_line(len(header), _reject(row)) for row in rows])
+        after = rows[-1].id
+
+
+def _reject(row: ImportReject) -> Reject:
+    cells = Row(line=row.line, cells=list(row.original))
+    return Reject(cells, row.column, row.code, row.message, row.value)
+
+
+def _csv(lines: list[list[str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(lines)
+    return text.getvalue()

@@ -1,15 +1,17 @@
-"""/api-keys and /client: how programs speak for a client, and which client that is."""
+"""/api-keys: how programs speak for a client."""
 
 from typing import Any
 
 from marshmallow import Schema, fields, validate
 
 from accounts import key as keys
-from accounts.client import client
-from api.context import client_id, clock, db
+from api.context import audit, client_id, clock, db
 from api.openapi import Resource
+from api.paging import all_of
+from api.schemas.field import Instant
+from api.schemas.page import page_of
 
-bp = Resource("api-keys", about="API keys, and the client they speak for")
+bp = Resource("api-keys", about="How programs speak for a client")
 SCOPES = ("*", "read", "write")
 
 
@@ -22,7 +24,7 @@ class NewKeySchema(Schema):
         load_default=["*"],
         validate=validate.Length(min=1, max=3),
     )
-    expires_at = fields.AwareDateTime(allow_none=True, load_default=None)
+    expires_at = Instant(allow_none=True, load_default=None)
 
 
 class KeySchema(Schema):
@@ -32,10 +34,10 @@ class KeySchema(Schema):
     name = fields.String(required=True)
     prefix = fields.String(required=True)
     scopes = fields.List(fields.String(), required=True)
-    expires_at = fields.AwareDateTime(allow_none=True)
-    last_used_at = fields.AwareDateTime(allow_none=True)
-    revoked_at = fields.AwareDateTime(allow_none=True)
-    created_at = fields.AwareDateTime(required=True)
+    expires_at = Instant(allow_none=True)
+    last_used_at = Instant(allow_none=True)
+    revoked_at = Instant(allow_none=True)
+    created_at = Instant(required=True)
 
 
 class MadeKeySchema(KeySchema):
@@ -44,28 +46,11 @@ class MadeKeySchema(KeySchema):
     key = fields.String(required=True)
 
 
-class ClientSchema(Schema):
-    """The client a key speaks for."""
-
-    id = fields.Integer(required=True)
-    name = fields.String(required=True)
-    status = fields.Function(lambda found: found.status.value, required=True)
-    timezone = fields.String(required=True)
-    country = fields.String(allow_none=True)
-
-
-@bp.get("/client")
-@bp.response(200, ClientSchema)
-def whoami() -> Any:
-    """Show the client this key speaks for."""
-    return client(db(), client_id())
-
-
 @bp.get("/api-keys")
-@bp.response(200, KeySchema(many=True))
+@bp.response(200, page_of(KeySchema))
 def list_keys() -> Any:
     """List keys, newest first."""
-    return keys.keys(db(), client_id())
+    return all_of(keys.keys(db(), client_id()))
 
 
 @bp.post("/api-keys")
@@ -74,6 +59,7 @@ def list_keys() -> Any:
 def make(data: dict[str, Any]) -> dict[str, Any]:
     """Make a key. Its text is in this answer and nowhere else."""
     made, text = keys.issue_key(db(), clock(), client_id=client_id(), **data)
+    audit("api_key.create", f"api_key:{made.id}")
     columns = {column.key: getattr(made, column.key) for column in keys.ApiKey.__table__.columns}
     return columns | {"key": text}
 
@@ -83,3 +69,4 @@ def make(data: dict[str, Any]) -> dict[str, Any]:
 def revoke(key_id: int) -> None:
     """End a key at once."""
     keys.revoke_key(db(), clock(), client_id=client_id(), key_id=key_id)
+    audit("api_key.revoke", f"api_key:{key_id}")

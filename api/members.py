@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.context import client_id, clock, db, services
 from api.openapi import Resource
-from api.paging import by_id, paged
+from api.paging import all_of, by_id, paged
 from api.schemas.member import (
     ConsentSchema,
     MemberChangesSchema,
@@ -19,6 +19,7 @@ from communications.ledger import skip_queued
 from core.address import normalise_email
 from core.condition import parse
 from members import consent, edit, queries
+from members.errors import MemberNotFoundError
 from members.member import Member
 
 bp = Resource("members", about="People who can be messaged")
@@ -28,9 +29,24 @@ ID = "<int(min=1,max=9223372036854775807):member_id>"
 class MembersQuery(PageQuery):
     """Which members."""
 
-    match = fields.String(load_default=None, metadata={"description": "a rule as text"})
-    email = fields.String(load_default=None)
-    member_id = fields.String(load_default=None)
+    match = fields.String(
+        load_default=None,
+        validate=validate.Length(max=20_000),
+        metadata={"description": 'a rule as text: `tier = premium and has tag "vip"`'},
+    )
+    email = fields.String(load_default=None, validate=validate.Length(max=320))
+    member_id = fields.String(
+        load_default=None,
+        validate=validate.Length(max=128),
+        metadata={"description": "the client's own id"},
+    )
+
+    @validates_schema
+    def one_filter(self, data: dict[str, Any], **_: object) -> None:
+        """Refuse filters that cannot be used together, rather than leave one out."""
+        given = [name for name in ("match", "email", "member_id") if data.get(name) is not None]
+        if len(given) > 1:
+            raise ValidationError(f"use either {given[0]} or {given[1]}", given[1])
 
 
 def shown(members: list[Member]) -> list[dict[str, Any]]:
@@ -53,11 +69,10 @@ def shown(members: list[Member]) -> list[dict[str, Any]]:
 def list_members(query: dict[str, Any]) -> dict[str, Any]:
     """List members, oldest first; all, by email, by their own id, or those a rule means."""
     if query["email"] is not None:
-        found = queries.member_by_email(db(), client_id(), normalise_email(query["email"]))
-        return {"data": shown(found), "next_cursor": None}
+        email = normalise_email(query["email"], field="email")
+        return all_of(shown(queries.member_by_email(db(), client_id(), email)))
     if query["member_id"] is not None:
-        one = queries.member_by_key(db(), client_id(), query["member_id"])
-        return {"data": shown([one]), "next_cursor": None}
+        return all_of(shown(_by_key(query["member_id"])))
     condition = parse(query["match"]) if query["match"] else None
     page = paged(
         query,
@@ -72,6 +87,13 @@ def list_members(query: dict[str, Any]) -> dict[str, Any]:
         by_id,
     )
     return page | {"data": shown(list(page["data"]))}
+
+
+def _by_key(key: str) -> list[Member]:
+    try:
+        return [queries.member_by_key(db(), client_id(), key)]
+    except MemberNotFoundError:
+        return []
 
 
 @bp.post("/members")

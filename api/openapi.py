@@ -8,14 +8,14 @@ envelope with a cursor instead of a header.
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, jsonify
+from flask import Flask, Request, jsonify
 from flask.wrappers import Response
 from flask_smorest import Api, Blueprint
 from marshmallow import RAISE, Schema, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
-from api import problem
+from api import body, problem
 
 ERRORS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 503)
 
@@ -26,6 +26,8 @@ class ProblemDetail(Schema):
     pointer = fields.String(metadata={"description": "JSON pointer, or `query:/name`"})
     detail = fields.String()
     code = fields.String(allow_none=True)
+    line = fields.Integer()
+    column = fields.Integer()
     remedy = fields.String(allow_none=True, metadata={"description": "what to do about it"})
 
 
@@ -44,11 +46,26 @@ class Parser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE, "form": RAISE, "files": RAISE}  # noqa: RUF012  (webargs reads it as a class attribute)
 
-    def load_json(self, req: Any, schema: Any) -> Any:
-        """Return the JSON body. Raises 415 for another media type."""
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        """Return the JSON body. Raises 415 for another media type, 400 for what is not JSON."""
+        del schema
         if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
             raise UnsupportedMediaType("send application/json")
-        return super().load_json(req, schema)
+        return body.parsed(req.get_data())
+
+    def load_files(self, req: Request, schema: Schema) -> Any:
+        """Return a form's files and its other parts alike. Raises 415 for another media type."""
+        del schema
+        if req.mimetype != "multipart/form-data":
+            raise UnsupportedMediaType("send multipart/form-data")
+        body.check(req.form.to_dict())
+        return {**req.form, **req.files}
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        """Return the query's parameters."""
+        for name, values in req.args.lists():
+            body.check_text(name, (name, *values))
+        return super().load_querystring(req, schema)
 
 
 class Resource(Blueprint):

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json
-from sqlalchemy.exc import OperationalError
+from flask import Flask, Response, json, request
+from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from campaigns.errors import LaunchBlockedError
@@ -40,11 +40,12 @@ def expected(error: EngineError) -> Response:
     errors: list[dict[str, Any]] = []
     if isinstance(error, LaunchBlockedError):
         errors = [
-            {"pointer": f.field or "", "detail": f.message, "code": f.code, "remedy": f.remedy}
+            {"pointer": pointer(f.field), "detail": f.message, "code": f.code, "remedy": f.remedy}
             for f in error.findings
         ]
     elif error.field is not None or error.remedy is not None:
         one = {"pointer": pointer(error.field), "detail": str(error), "remedy": error.remedy}
+        one |= {"line": getattr(error, "line", None), "column": getattr(error, "column", None)}
         errors = [{name: value for name, value in one.items() if value is not None}]
     response = document(
         error.status, code=error.code, title=error.title, detail=str(error), errors=errors
@@ -54,9 +55,14 @@ def expected(error: EngineError) -> Response:
     return response
 
 
-def pointer(field: str | None) -> str | None:
-    """Return a field's name as a JSON pointer."""
-    return None if field is None else "/" + field.replace(".", "/").lstrip("/")
+def pointer(field: str | None) -> str:
+    """Return where a field is: a JSON pointer, or `query:/…` or `header:/…`; "" is the whole."""
+    if field is None:
+        return ""
+    path = "/" + field.replace(".", "/").lstrip("/")
+    if field == "Authorization":
+        return f"header:{path}"
+    return f"query:{path}" if field in request.args else path
 
 
 def http(error: HTTPException) -> Response:
@@ -109,6 +115,17 @@ def install(app: Flask) -> None:
         )
         response.headers["Retry-After"] = "30"
         return response
+
+    @app.errorhandler(IntegrityError)
+    def raced(error: IntegrityError) -> Response:
+        # Names and keys are looked up before they are written; two at once get past that.
+        log.warning("two requests at once", kind=type(error.orig).__name__)
+        return document(
+            409,
+            code="conflict",
+            title="The request is well formed, but the present state forbids it.",
+            detail="another request changed the same thing at the same time; try again",
+        )
 
     @app.errorhandler(500)
     def bug(error: HTTPException) -> Response:

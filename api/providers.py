@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from api.context import client_id, clock, db, ring_after_commit, services
+from api.context import audit, client_id, clock, db, ring_after_commit, services
 from api.openapi import Resource
+from api.paging import all_of
 from api.schemas.communication import NewProviderSchema, ProviderSchema
+from api.schemas.page import page_of
 from communications import account as accounts
 from communications.account import ProviderAccount
 
@@ -37,10 +39,10 @@ def _veiled(name: str, value: Any) -> Any:
 
 
 @bp.get("/providers")
-@bp.response(200, ProviderSchema(many=True))
-def list_providers() -> list[dict[str, Any]]:
-    """List provider accounts."""
-    return [shown(account) for account in accounts.accounts(db(), client_id())]
+@bp.response(200, page_of(ProviderSchema))
+def list_providers() -> dict[str, Any]:
+    """List provider accounts, oldest first."""
+    return all_of([shown(account) for account in accounts.accounts(db(), client_id())])
 
 
 @bp.post("/providers")
@@ -49,6 +51,7 @@ def list_providers() -> list[dict[str, Any]]:
 def create(data: dict[str, Any]) -> dict[str, Any]:
     """Add an account; settings its adapter cannot use are refused with their field."""
     added = accounts.add_account(db(), clock(), services().vault, client_id=client_id(), **data)
+    audit("provider.create", f"provider:{added.id}")
     return shown(added)
 
 
@@ -65,6 +68,7 @@ def pause(provider_id: int) -> dict[str, Any]:
     """Stop using an account; what is queued for it waits."""
     found = accounts.account(db(), client_id(), provider_id)
     accounts.pause_account(db(), clock(), account_id=found.id, reason="paused by hand")
+    audit("provider.pause", f"provider:{found.id}")
     db().refresh(found)
     return shown(found)
 
@@ -75,6 +79,7 @@ def resume(provider_id: int) -> dict[str, Any]:
     """Use an account again."""
     found = accounts.account(db(), client_id(), provider_id)
     accounts.resume_account(db(), clock(), account_id=found.id)
+    audit("provider.resume", f"provider:{found.id}")
     db().refresh(found)
     ring_after_commit()
     return shown(found)

@@ -4,7 +4,9 @@ from flask import Flask
 
 from api import (
     auth,
+    body,
     campaigns,
+    clients,
     communications,
     context,
     imports,
@@ -19,6 +21,7 @@ from api import (
 )
 
 RESOURCES = (
+    clients,
     keys,
     members,
     imports,
@@ -35,6 +38,7 @@ def register(app: Flask) -> None:
     """Add /api/v1 to `app`, whose extension `echelonx` holds the services."""
     context.install(app)
     problem.install(app)
+    body.install(app)
     auth.install(app)
     made = openapi.make(app)
     for resource in RESOURCES:

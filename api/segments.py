@@ -15,7 +15,7 @@ from api.schemas.segment import (
 )
 from core.condition import Condition, format, from_json
 from members import queries
-from members.segment import Segment, condition_of, create_segment, update_segment
+from members.segment import Segment, condition_of, create_segment, delete_segment, update_segment
 
 bp = Resource("segments", about="Named rules over members")
 ID = "<int(min=1,max=9223372036854775807):segment_id>"
@@ -89,9 +89,7 @@ def change(data: dict[str, Any], segment_id: int) -> dict[str, Any]:
 @bp.response(204)
 def delete(segment_id: int) -> None:
     """Delete a segment."""
-    found = queries.segment(db(), client_id(), segment_id)
-    found.deleted_at = clock().now()
-    found.name = f"{found.name[:150]}#deleted-{found.id}"
+    delete_segment(db(), clock(), queries.segment(db(), client_id(), segment_id))
 
 
 @bp.get(f"/segments/{ID}/count")

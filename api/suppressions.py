@@ -2,19 +2,25 @@
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
-from api.context import actor, client_id, clock, db, services
+from accounts.client import client
+from api.context import actor, audit, client_id, clock, db, services
 from api.openapi import Resource
 from api.paging import by_id, paged
-from api.schemas.communication import CHANNELS
-from api.schemas.member import NewSuppressionSchema, SuppressionSchema
+from api.schemas.member import (
+    CHANNELS,
+    LiftedSchema,
+    LiftSchema,
+    NewSuppressionSchema,
+    SuppressionSchema,
+)
 from api.schemas.page import PageQuery, page_of
 from communications.communication import Reason
 from communications.ledger import skip_queued
-from core.address import mask, normalise
+from core.address import AddressError, mask, normalise
 from members import queries
-from members.suppression import Scope, SuppressionReason, suppress
+from members.suppression import Scope, SuppressionReason, lift, suppress
 
 bp = Resource("suppressions", about="Addresses that must not be written to")
 
@@ -22,7 +28,7 @@ bp = Resource("suppressions", about="Addresses that must not be written to")
 class SuppressionsQuery(PageQuery):
     """Which suppressions."""
 
-    channel = fields.String(load_default=None, validate=CHANNELS)
+    channel = fields.String(load_default=None, validate=validate.OneOf(CHANNELS))
 
 
 @bp.get("/suppressions")
@@ -44,8 +50,8 @@ def list_suppressions(query: dict[str, Any]) -> dict[str, Any]:
 @bp.response(204)
 def add(data: dict[str, Any]) -> None:
     """Suppress an address; what is still queued to it is skipped."""
-    kind, scope = data["channel"], Scope(data["scope"])
-    value = normalise(kind, data["address"])
+    kind, scope = data["channel"], data["scope"]
+    value = _address(kind, data["address"])
     hashed = services().hasher.hash(client_id(), kind, value)
     suppress(
         db(),
@@ -66,3 +72,26 @@ def add(data: dict[str, Any]) -> None:
         address_hashes=[hashed],
         marketing_only=scope is Scope.MARKETING,
     )
+    audit("suppression.add", mask(kind, value))
+
+
+@bp.post("/suppressions/lift")
+@bp.arguments(LiftSchema)
+@bp.response(200, LiftedSchema)
+def lift_suppression(data: dict[str, Any]) -> dict[str, int]:
+    """Allow an address again, whatever it was suppressed for. Consent is not given by this."""
+    kind = data["channel"]
+    value = _address(kind, data["address"])
+    hashed = services().hasher.hash(client_id(), kind, value)
+    lifted = lift(db(), clock(), client_id=client_id(), channel=kind, address_hash=hashed)
+    audit("suppression.lift", mask(kind, value))
+    return {"lifted": lifted}
+
+
+def _address(kind: str, text: str) -> str:
+    """Return an address in normal form; numbers are read as dialled in the client's country."""
+    try:
+        return normalise(kind, text, client(db(), client_id()).country)
+    except AddressError as error:
+        error.field = "address"
+        raise

@@ -2,14 +2,25 @@
 
 from typing import Any
 
+from marshmallow import fields
+
 from api.context import client_id, clock, db
 from api.openapi import Resource
-from api.paging import by_id, paged
-from api.schemas.campaign import NewTemplateSchema, TemplateSchema, WordingSchema
+from api.paging import all_of, by_id, paged
 from api.schemas.page import PageQuery, page_of
+from api.schemas.template import (
+    FacesSchema,
+    NewTemplateSchema,
+    PreviewSchema,
+    TemplateSchema,
+    VersionSchema,
+    WordingSchema,
+)
 from campaigns import queries
 from campaigns import template as templates
+from campaigns.preview import preview
 from campaigns.template import Template
+from channels.channel import Channel
 
 bp = Resource("templates", about="What is said, in Liquid")
 ID = "<int(min=1,max=9223372036854775807):template_id>"
@@ -22,14 +33,22 @@ def shown(template: Template) -> dict[str, Any]:
     return columns | {"channel": template.channel.value, "version": newest}
 
 
+class TemplatesQuery(PageQuery):
+    """Which templates."""
+
+    channel = fields.Enum(Channel, by_value=True, load_default=None)
+
+
 @bp.get("/templates")
-@bp.arguments(PageQuery, location="query")
+@bp.arguments(TemplatesQuery, location="query")
 @bp.response(200, page_of(TemplateSchema))
 def list_templates(query: dict[str, Any]) -> dict[str, Any]:
     """List templates, newest first."""
     page = paged(
         query,
-        lambda before, limit: queries.templates_page(db(), client_id(), before=before, limit=limit),
+        lambda before, limit: queries.templates_page(
+            db(), client_id(), channel=query["channel"], before=before, limit=limit
+        ),
         by_id,
     )
     return page | {"data": [shown(template) for template in page["data"]]}
@@ -50,6 +69,13 @@ def get(template_id: int) -> dict[str, Any]:
     return shown(templates.template(db(), client_id(), template_id))
 
 
+@bp.get(f"/templates/{ID}/versions")
+@bp.response(200, page_of(VersionSchema))
+def list_versions(template_id: int) -> dict[str, Any]:
+    """List a template's wordings, newest first."""
+    return all_of(templates.versions(db(), client_id(), template_id))
+
+
 @bp.post(f"/templates/{ID}/versions")
 @bp.arguments(WordingSchema)
 @bp.response(201, TemplateSchema)
@@ -57,3 +83,11 @@ def new_version(data: dict[str, Any], template_id: int) -> dict[str, Any]:
     """Save a new wording; what was sent keeps the old one."""
     templates.new_version(db(), clock(), client_id=client_id(), template_id=template_id, **data)
     return shown(templates.template(db(), client_id(), template_id))
+
+
+@bp.post(f"/templates/{ID}/preview")
+@bp.arguments(PreviewSchema)
+@bp.response(200, FacesSchema)
+def show_preview(data: dict[str, Any], template_id: int) -> dict[str, Any]:
+    """Show the newest wording as a member would get it, or with values to try. Sends nothing."""
+    return {"faces": preview(db(), client_id=client_id(), template_id=template_id, **data)}

@@ -1,59 +1,19 @@
-"""Templates, campaigns, runs and what became of them."""
+"""Campaigns, runs and what became of them."""
 
 from marshmallow import Schema, fields, validate
 
+from api.schemas.field import Instant, id_field, money
 from api.schemas.page import Name, Tags
 from campaigns.campaign import CampaignCategory, CampaignType, Priority, ScheduleType
 from channels.channel import Channel
-
-Text = validate.Length(max=500_000)
-
-
-class VersionSchema(Schema):
-    """One wording of a template."""
-
-    number = fields.Integer(required=True)
-    subject = fields.String(allow_none=True)
-    html = fields.String(allow_none=True)
-    text = fields.String(allow_none=True)
-    fields_used = fields.List(fields.String(), attribute="fields")
-    created_at = fields.AwareDateTime(required=True)
-
-
-class WordingSchema(Schema):
-    """A wording to save, in Liquid."""
-
-    subject = fields.String(allow_none=True, validate=validate.Length(max=2000))
-    html = fields.String(allow_none=True, validate=Text)
-    text = fields.String(allow_none=True, validate=Text)
-
-
-class NewTemplateSchema(WordingSchema):
-    """A template to create, with its first wording."""
-
-    name = fields.String(required=True, validate=Name)
-    channel = fields.Enum(Channel, by_value=True, required=True)
-
-
-class TemplateSchema(Schema):
-    """A template and its newest wording."""
-
-    id = fields.Integer(required=True)
-    name = fields.String(required=True)
-    channel = fields.String(required=True)
-    version = fields.Nested(VersionSchema)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
 
 
 class VariantSchema(Schema):
     """What a campaign says on one channel."""
 
     channel = fields.Enum(Channel, by_value=True, required=True)
-    template_id = fields.Integer(required=True, strict=True, validate=validate.Range(1, 2**63 - 1))
-    provider_account_id = fields.Integer(
-        allow_none=True, strict=True, validate=validate.Range(1, 2**63 - 1)
-    )
+    template_id = id_field(required=True)
+    provider_account_id = id_field(allow_none=True)
 
 
 class CampaignChangesSchema(Schema):
@@ -69,10 +29,10 @@ class CampaignChangesSchema(Schema):
     )
     variants = fields.List(fields.Nested(VariantSchema), validate=validate.Length(max=8))
     schedule_type = fields.Enum(ScheduleType, by_value=True)
-    scheduled_at = fields.AwareDateTime(allow_none=True)
-    budget = fields.Decimal(allow_none=True, as_string=True)
-    cost_per_message = fields.Decimal(allow_none=True, as_string=True)
-    expected_revenue = fields.Decimal(allow_none=True, as_string=True)
+    scheduled_at = Instant(allow_none=True)
+    budget = money(allow_none=True)
+    cost_per_message = money(allow_none=True)
+    expected_revenue = money(allow_none=True)
     conversion_goal = fields.String(allow_none=True, validate=validate.Length(max=100))
     tags = Tags
 
@@ -92,10 +52,10 @@ class CampaignSchema(CampaignChangesSchema):
     status = fields.String(required=True)
     audience_size = fields.Integer(allow_none=True)
     version = fields.Integer(required=True)
-    launched_at = fields.AwareDateTime(allow_none=True)
-    completed_at = fields.AwareDateTime(allow_none=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    launched_at = Instant(allow_none=True)
+    completed_at = Instant(allow_none=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
 
 
 class RunSchema(Schema):
@@ -107,9 +67,9 @@ class RunSchema(Schema):
     status = fields.String(required=True)
     audience_size = fields.Integer(required=True)
     expanded = fields.Integer(required=True)
-    started_at = fields.AwareDateTime(required=True)
-    expanded_at = fields.AwareDateTime(allow_none=True)
-    finished_at = fields.AwareDateTime(allow_none=True)
+    started_at = Instant(required=True)
+    expanded_at = Instant(allow_none=True)
+    finished_at = Instant(allow_none=True)
 
 
 class LaunchSchema(Schema):

@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from api.schemas.field import Instant, money
 from channels.channel import Channel
 from communications.communication import Reason
 from communications.status import Status
@@ -15,10 +16,10 @@ class CommunicationSchema(Schema):
     direction = fields.String(required=True)
     message_type = fields.String(required=True)
     to_email = fields.Function(
-        lambda row: row.to_address if row.channel is Channel.EMAIL else None, required=True
+        lambda row: row["to_address"] if row["channel"] is Channel.EMAIL else None
     )
     to_number = fields.Function(
-        lambda row: row.to_address if row.channel.address_kind == "sms" else None, required=True
+        lambda row: row["to_address"] if row["channel"].address_kind == "sms" else None
     )
     member_id = fields.Integer(allow_none=True)
     campaign_id = fields.Integer(allow_none=True)
@@ -26,30 +27,33 @@ class CommunicationSchema(Schema):
     status = fields.String(required=True)
     reason = fields.String(allow_none=True)
     held = fields.String(allow_none=True)
+    provider = fields.String(
+        allow_none=True, required=True, metadata={"description": "the adapter: `sendgrid`, …"}
+    )
     provider_account_id = fields.Integer(allow_none=True)
     provider_id = fields.String(allow_none=True)
     provider_status = fields.String(allow_none=True)
     error_code = fields.String(allow_none=True)
     error_message = fields.String(allow_none=True)
-    retry_count = fields.Function(lambda row: max(0, row.tries - 1), required=True)
-    cost = fields.Decimal(allow_none=True, as_string=True)
+    retry_count = fields.Function(lambda row: max(0, row["tries"] - 1))
+    cost = money(allow_none=True)
     currency = fields.String(allow_none=True)
     segments = fields.Integer(allow_none=True)
-    not_before = fields.AwareDateTime(required=True)
-    sent_at = fields.AwareDateTime(allow_none=True)
-    delivered_at = fields.AwareDateTime(allow_none=True)
-    read_at = fields.AwareDateTime(allow_none=True)
-    clicked_at = fields.AwareDateTime(allow_none=True)
-    replied_at = fields.AwareDateTime(allow_none=True)
-    failed_at = fields.AwareDateTime(allow_none=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    not_before = Instant(required=True)
+    sent_at = Instant(allow_none=True)
+    delivered_at = Instant(allow_none=True)
+    read_at = Instant(allow_none=True)
+    clicked_at = Instant(allow_none=True)
+    replied_at = Instant(allow_none=True)
+    failed_at = Instant(allow_none=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
 
 
 class MomentSchema(Schema):
     """One line of a message's story."""
 
-    at = fields.AwareDateTime(required=True)
+    at = Instant(required=True)
     what = fields.String(required=True)
     source = fields.String(required=True)
     detail = fields.String(allow_none=True)
@@ -75,7 +79,7 @@ class ProviderSchema(Schema):
     window = fields.Integer(allow_none=True)
     config = fields.Dict(keys=fields.String(), required=True)
     webhook_url = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
+    created_at = Instant(required=True)
 
 
 class NewProviderSchema(Schema):

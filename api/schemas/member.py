@@ -2,8 +2,10 @@
 
 from marshmallow import Schema, fields, validate
 
+from api.schemas.field import Instant, money
 from members.consent import ConsentState
 from members.member import Gender, MemberStatus, Tier
+from members.suppression import Scope
 
 CHANNELS = ("email", "sms", "push")
 
@@ -25,7 +27,7 @@ class ConsentSchema(Schema):
     state = fields.Enum(ConsentState, by_value=True, required=True)
     source = fields.String(load_default="api", validate=validate.Length(min=1, max=64))
     wording = fields.String(allow_none=True, load_default=None, load_only=True)
-    occurred_at = fields.AwareDateTime(allow_none=True, load_default=None)
+    occurred_at = Instant(allow_none=True, load_default=None)
 
 
 class MemberChangesSchema(Schema):
@@ -42,11 +44,11 @@ class MemberChangesSchema(Schema):
     tier = fields.Enum(Tier, by_value=True)
     status = fields.Enum(MemberStatus, by_value=True)
     engagement_score = fields.Float(allow_none=True)
-    total_spend = fields.Decimal(allow_none=True, as_string=True)
-    lifetime_value = fields.Decimal(allow_none=True, as_string=True)
+    total_spend = money(allow_none=True)
+    lifetime_value = money(allow_none=True)
     acquisition_channel = fields.String(allow_none=True, validate=validate.Length(max=100))
-    acquisition_cost = fields.Decimal(allow_none=True, as_string=True)
-    last_active = fields.AwareDateTime(allow_none=True)
+    acquisition_cost = money(allow_none=True)
+    last_active = Instant(allow_none=True)
     location = fields.String(allow_none=True, validate=validate.Length(max=200))
     timezone = fields.String(allow_none=True, validate=validate.Length(max=64))
     language = fields.String(allow_none=True, validate=validate.Length(max=16))
@@ -68,8 +70,8 @@ class MemberSchema(NewMemberSchema):
     id = fields.Integer(required=True)
     version = fields.Integer(required=True)
     addresses = fields.List(fields.Nested(AddressSchema))
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
 
 
 class SuppressionSchema(Schema):
@@ -81,7 +83,7 @@ class SuppressionSchema(Schema):
     scope = fields.String(required=True)
     reason = fields.String(required=True)
     evidence = fields.String(allow_none=True)
-    since = fields.AwareDateTime(required=True)
+    since = Instant(required=True)
 
 
 class NewSuppressionSchema(Schema):
@@ -89,31 +91,17 @@ class NewSuppressionSchema(Schema):
 
     channel = fields.String(required=True, validate=validate.OneOf(CHANNELS))
     address = fields.String(required=True, validate=validate.Length(min=1, max=512))
-    scope = fields.String(load_default="all", validate=validate.OneOf(("all", "marketing")))
+    scope = fields.Enum(Scope, by_value=True, load_default=Scope.ALL)
 
 
-class ImportSchema(Schema):
-    """An import: rows = created + updated + unchanged + rejected."""
+class LiftedSchema(Schema):
+    """How many suppressions of an address were lifted."""
 
-    id = fields.Integer(required=True)
-    filename = fields.String(required=True)
-    dry_run = fields.Boolean(required=True)
-    status = fields.String(required=True)
-    rows = fields.Integer(required=True)
-    created = fields.Integer(required=True)
-    updated = fields.Integer(required=True)
-    unchanged = fields.Integer(required=True)
-    rejected = fields.Integer(required=True)
-    error = fields.String(allow_none=True)
-    created_at = fields.AwareDateTime(required=True)
-    finished_at = fields.AwareDateTime(allow_none=True)
+    lifted = fields.Integer(required=True)
 
 
-class RejectSchema(Schema):
-    """A row that was not imported."""
+class LiftSchema(Schema):
+    """An address to allow again."""
 
-    line = fields.Integer(required=True)
-    column = fields.String(required=True)
-    code = fields.String(required=True)
-    message = fields.String(required=True)
-    value = fields.String(required=True)
+    channel = fields.String(required=True, validate=validate.OneOf(CHANNELS))
+    address = fields.String(required=True, validate=validate.Length(min=1, max=512))

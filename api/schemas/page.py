@@ -1,16 +1,17 @@
 """Pages: the envelope of every list, and the parameters that walk it."""
 
+from functools import cache
+
 from marshmallow import Schema, fields, validate
 
+from api.schemas.field import Digits
 from core.page import DEFAULT_LIMIT, MAX_LIMIT
 
 
 class PageQuery(Schema):
     """How a list is walked."""
 
-    limit = fields.Integer(
-        load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=True
-    )
+    limit = Digits(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
     cursor = fields.String(
         load_default=None,
         validate=validate.Length(max=200),
@@ -18,6 +19,7 @@ class PageQuery(Schema):
     )
 
 
+@cache
 def page_of(item: type[Schema]) -> type[Schema]:
     """Return the schema of a page of `item`s."""
     return Schema.from_dict(

@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from api.schemas.field import Instant
 from api.schemas.page import Name
 
 
@@ -30,6 +31,12 @@ class SegmentChangesSchema(RuleSchema):
     name = fields.String(validate=Name)
     description = fields.String(allow_none=True, validate=validate.Length(max=2000))
 
+    @validates_schema
+    def one_rule(self, data: dict[str, object], **_: object) -> None:
+        """Refuse two rules."""
+        if "rule" in data and "text" in data:
+            one_of_two(data)
+
 
 class RuleQuestionSchema(RuleSchema):
     """A rule to try."""
@@ -56,8 +63,8 @@ class SegmentSchema(Schema):
     rule = fields.Dict(keys=fields.String(), required=True)
     text = fields.String(required=True)
     version = fields.Integer(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
 
 
 class CountSchema(Schema):

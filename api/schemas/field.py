@@ -1,0 +1,62 @@
+"""Fields: marshmallow's, held to what a database column holds."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from api import body
+
+MAX_ID = 2**63 - 1
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def id_field(**kwargs: Any) -> fields.Integer:
+    """Return a field for one of our ids in a body."""
+    return fields.Integer(strict=True, validate=validate.Range(1, MAX_ID), **kwargs)
+
+
+def money(**kwargs: Any) -> fields.Decimal:
+    """Return a field for an amount: shown as text, so that no reader rounds it."""
+    limit = Decimal(10) ** 10
+    within = validate.Range(-limit, limit, min_inclusive=False, max_inclusive=False)
+    return fields.Decimal(as_string=True, validate=within, **kwargs)
+
+
+class Instant(fields.AwareDateTime):
+    """An instant with its offset from UTC, from 1900 to 8999."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
+        found: datetime = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            if EARLIEST <= found < LATEST:
+                return found.astimezone(UTC)
+        except OverflowError:  # the offset leads out of what a datetime holds
+            pass
+        raise ValidationError("Not a time between 1900 and 9000.")
+
+
+class Digits(fields.Integer):
+    """A whole number in a query: plain digits."""
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+            raise self.make_error("invalid", input=value)
+        return int(super()._validated(value))
+
+
+class JsonPart(fields.Nested):
+    """A part of a form that is itself JSON."""
+
+    def _deserialize(  # the form's part is text where Nested expects an object
+        self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any
+    ) -> Any:
+        try:
+            inner = json.loads(value)
+        except (TypeError, ValueError, RecursionError):
+            raise ValidationError("Not a JSON object.") from None
+        body.check(inner)
+        return super()._deserialize(inner, attr, data, partial=partial, **kwargs)

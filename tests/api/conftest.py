@@ -1,0 +1,77 @@
+"""The product as it runs, two of its clients, and somebody who calls it for each."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from accounts.client import create_client
+from accounts.key import issue_key
+from core.clock import ManualClock
+from core.db import Sessions, write
+from core.settings import Settings
+from echelonx.factory import create_app
+from echelonx.wiring import Services, build
+from tests.api.caller import Caller
+from tests.factories import Factory
+
+CallerOf = Callable[..., Caller]
+
+
+@pytest.fixture
+def product(database_url: str, tmp_path: Path, clock: ManualClock) -> Iterator[Services]:
+    """The services of one process over the test's database."""
+    settings = Settings.from_environment(
+        {
+            "ECHELONX_DATABASE_URL": database_url,
+            "ECHELONX_DATA_DIR": str(tmp_path),
+            "ECHELONX_SECRET_KEY": "a key of tests that nobody else uses",
+            "ECHELONX_PUBLIC_URL": "https://mail.example.com",
+        }
+    )
+    services = build(settings, clock)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def app(product: Services) -> Flask:
+    """The application, with the errors of bugs shown to tests."""
+    made = create_app(product)
+    made.testing = True
+    return made
+
+
+@pytest.fixture
+def caller_of(app: Flask, product: Services, clock: ManualClock) -> CallerOf:
+    """Make a caller for a client."""
+
+    def make(client_id: int, **key: object) -> Caller:
+        with write(product.sessions) as session:
+            _, text = issue_key(session, clock, client_id=client_id, name="tests", **key)  # type: ignore[arg-type]
+        return Caller(app.test_client(), text)
+
+    return make
+
+
+@pytest.fixture
+def api(caller_of: CallerOf, client_id: int) -> Caller:
+    """A caller who may do everything for the client."""
+    return caller_of(client_id)
+
+
+@pytest.fixture
+def stranger(caller_of: CallerOf, product: Services, clock: ManualClock) -> Caller:
+    """A caller who may do everything for another client."""
+    with write(product.sessions) as session:
+        other = create_client(session, clock, name="Somebody else", country="US").id
+    return caller_of(other)
+
+
+@pytest.fixture
+def make(sessions: Sessions, clock: ManualClock, client_id: int, product: Services) -> Factory:
+    """Makes rows of the client directly."""
+    factory = Factory(sessions, clock, client_id)
+    factory.vault, factory.hasher = product.vault, product.hasher
+    return factory

@@ -1,0 +1,75 @@
+"""Mirrors api/problem.py."""
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from api import problem
+from tests.api.caller import Caller, pointers, refused
+
+
+def test_an_unknown_route_is_a_problem(api: Caller) -> None:
+    assert refused(api.ask("GET", "/nothing"), 404)["title"] == "Not Found"
+
+
+def test_a_wrong_method_says_which_are_right(api: Caller) -> None:
+    answer = api.ask("PUT", "/members")
+
+    refused(answer, 405)
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_our_errors_point_and_advise(api: Caller) -> None:
+    answer = api.ask("POST", "/segments", {"name": "VIP", "text": 'has tga "vip"'})
+
+    error = refused(answer, 422)["errors"][0]
+    assert error["pointer"] == "/rule"
+    assert "tag" in error["remedy"]
+    assert (error["line"], error["column"]) == (1, 5)
+
+
+def test_a_parameters_error_points_into_the_query(api: Caller) -> None:
+    assert pointers(refused(api.ask("GET", "/members", email="nobody"), 422)) == {"query:/email"}
+
+
+def test_a_nested_fields_error_points_to_it(api: Caller) -> None:
+    consents = [{"channel": "email", "state": "granted"}, {"channel": "fax", "state": "granted"}]
+
+    answer = api.ask("POST", "/members", {"email": "a@example.com", "consents": consents})
+
+    assert pointers(refused(answer, 422)) == {"/consents/1/channel"}
+
+
+def raising(app: Flask, error: Exception) -> Caller:
+    """Give the application a route that fails like this."""
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    made = Flask("broken")
+    made.config["PROPAGATE_EXCEPTIONS"] = False
+    problem.install(made)
+
+    @made.get("/api/v1/broken")
+    def broken() -> str:
+        raise error
+
+    return Caller(made.test_client(), None)
+
+
+def test_a_bug_tells_the_caller_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    caller = raising(app, RuntimeError("the password is swordfish"))
+
+    text = caller.ask("GET", "/broken").get_data(as_text=True)
+
+    refused(caller.ask("GET", "/broken"), 500)
+    assert "swordfish" not in text
+    assert "RuntimeError" in caplog.text
+
+
+def test_a_database_that_is_away_is_503_with_a_time_to_return(app: Flask) -> None:
+    answer = raising(app, OperationalError("SELECT 1", {}, Exception("gone"))).ask("GET", "/broken")
+
+    refused(answer, 503)
+    assert answer.headers["Retry-After"] == "30"
+
+
+def test_two_requests_at_once_are_a_conflict(app: Flask) -> None:
+    refused(raising(app, IntegrityError("INSERT", {}, Exception())).ask("GET", "/broken"), 409)
