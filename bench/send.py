@@ -30,8 +30,7 @@ from communications.queries import run_statistics
 from core.clock import SystemClock
 from core.db import Sessions, open_engine, read, write
 from core.settings import Settings
-from echelonx import wiring
-from echelonx.tables import METADATA
+from echelonx import schema, wiring
 
 HERE = Path(__file__).parent
 HTML = HERE / "gift_guide.html"
@@ -193,9 +192,9 @@ def ours(url: str, broker: str, count: int, window: int) -> tuple[Result, dict[s
         "ECHELONX_LOG_LEVEL": "WARNING",
     }
     settings = Settings.from_environment(environment)
-    engine = open_engine(environment["ECHELONX_DATABASE_URL"])
-    METADATA.create_all(engine)
     services = wiring.build(settings)
+    engine = services.engine
+    schema.migrate(engine)
     running = workers(environment, 2)
     try:
         wait_alive(engine, 2)
