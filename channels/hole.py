@@ -59,7 +59,6 @@ class Filling:
                 **member,
                 "member": member,
                 "client": self.context.client,
-                "campaign": self.context.campaign,
                 "unsubscribe_url": self.context.unsubscribe_url,
                 CLICK: Clicks(self.context.click_url),
                 OPEN: Markup(open_pixel(self)),
@@ -151,11 +150,9 @@ def _lookup(path: Sequence[Any]) -> Lookup | None:
     field = member_field(list(path))
     if field is not None and ".".join(path).removeprefix("member.") == field:
         return lambda filling: filling.merge.get(field)
-    if len(path) == 2 and path[0] in ("client", "campaign"):
+    if len(path) == 2 and path[0] == "client":
         name = str(path[1])
-        if path[0] == "client":
-            return lambda filling: filling.context.client.get(name)
-        return lambda filling: filling.context.campaign.get(name)
+        return lambda filling: filling.context.client.get(name)
     if list(path) == ["unsubscribe_url"]:
         return lambda filling: filling.context.unsubscribe_url
     return None

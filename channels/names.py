@@ -36,7 +36,6 @@ MEMBER_FIELDS = frozenset(
 )
 """What a message may say about a member; `attributes.*` is every attribute of the client's own."""
 CLIENT_FIELDS = ("name", "address")
-CAMPAIGN_FIELDS = ("name",)
 SUFFIXES = frozenset({"size", "first", "last"})
 """What Liquid itself reads from a value."""
 
@@ -71,11 +70,10 @@ class Names:
             *(f"member.{field}" for field in scalar),
             *scalar,
             *(f"client.{field}" for field in CLIENT_FIELDS),
-            *(f"campaign.{field}" for field in CAMPAIGN_FIELDS),
             "unsubscribe_url",
             "member.attributes.",
         ]
-        self._roots = {"member", "attributes", "client", "campaign", "unsubscribe_url", *scalar}
+        self._roots = {"member", "attributes", "client", "unsubscribe_url", *scalar}
 
     def is_root(self, name: str) -> bool:
         """Say whether a path may start with `name`."""
@@ -120,9 +118,8 @@ class Names:
             used += field.startswith("attributes.")
             given = ATTRIBUTES if field.startswith("attributes.") else field
             return given in self._fields and _suffixed(segments[used:])
-        if segments[0] in ("client", "campaign"):
-            allowed = CLIENT_FIELDS if segments[0] == "client" else CAMPAIGN_FIELDS
-            return len(segments) > 1 and segments[1] in allowed and _suffixed(segments[2:])
+        if segments[0] == "client":
+            return len(segments) > 1 and segments[1] in CLIENT_FIELDS and _suffixed(segments[2:])
         return segments == ["unsubscribe_url"]
 
 

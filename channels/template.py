@@ -6,7 +6,7 @@ a face that keeps state (`assign`, `cycle`, …) is one hole as a whole. The res
 plain Liquid renders.
 
 Names a template may use: `member.first_name` and the other fields of MEMBER_FIELDS (also without
-`member.`), `member.attributes.<name>`, `client.name`, `client.address`, `campaign.name` and
+`member.`), `member.attributes.<name>`, `client.name`, `client.address` and
 `unsubscribe_url`. Anything else is refused when saved, with its place.
 """
 
@@ -61,7 +61,6 @@ class RenderContext:
     """What a message says besides its member: one per message."""
 
     client: Mapping[str, Any]
-    campaign: Mapping[str, Any]
     unsubscribe_url: str
     click_url: Callable[[int], str]
     """Gives the tracked URL of the template's link number n."""
@@ -228,7 +227,6 @@ def _rehearse(template: CompiledTemplate, faces: list[_Face]) -> None:
 def _try(faces: list[_Face], fields: tuple[str, ...], value: object) -> TemplateError | None:
     context = RenderContext(
         client={"name": "1", "address": "1"},
-        campaign={"name": "1"},
         unsubscribe_url="https://example.com/u",
         click_url="https://example.com/c/{}".format,
         open_url="https://example.com/o",

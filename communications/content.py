@@ -63,7 +63,6 @@ class ContentStore:
         urls = self._urls
         context = RenderContext(
             client=content.client,
-            campaign={},
             unsubscribe_url=urls.unsubscribe(communication_id),
             click_url=lambda position: urls.click(communication_id, position),
             open_url=urls.open(communication_id) if content.html else None,

@@ -31,6 +31,4 @@ def _has_host(url: str) -> bool:
 
 def _context(client: Client | None) -> RenderContext:
     known = {"name": client.name, "address": client.address or ""} if client else {}
-    return RenderContext(
-        client=known, campaign={}, unsubscribe_url="", click_url=lambda _: "", open_url=None
-    )
+    return RenderContext(client=known, unsubscribe_url="", click_url=lambda _: "", open_url=None)

@@ -20,13 +20,11 @@ from channels.template import (
 )
 
 CLIENT = {"name": "Dot & Dash", "address": "1 <Main> St"}
-CAMPAIGN = {"name": "Spring"}
 
 
 def context(**changes: Any) -> RenderContext:
     given = {
         "client": CLIENT,
-        "campaign": CAMPAIGN,
         "unsubscribe_url": "https://ex.test/u/1?a=1&b=2",
         "click_url": "https://ex.test/c/{}".format,
         "open_url": "https://ex.test/o/1.gif",
@@ -70,7 +68,6 @@ class TestFastPath:
                 "{{ member.total_spend | plus: 1 }}",
                 "{{ member.first_name.size }}",
                 "{{ client.name }}, {{ client.address | escape }}",
-                "{{ campaign.name }}",
                 "{{ unsubscribe_url }}",
                 "{% if member.tier == 'elite' %}E {{ first_name }}{% else %}n{% endif %}",
                 "{% unless attributes.city %}nowhere{% endunless %}",
@@ -337,6 +334,5 @@ def plain(merge: Mapping[str, Any]) -> dict[str, Any]:
         "attributes": attributes,
         "member": {**member, "attributes": attributes},
         "client": CLIENT,
-        "campaign": CAMPAIGN,
         "unsubscribe_url": context().unsubscribe_url,
     }
