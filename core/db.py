@@ -12,9 +12,11 @@ Invariants
 
 import enum
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Annotated, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     JSON,
@@ -34,6 +36,9 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 Sessions = sessionmaker[Session]
 """Makes sessions; what wiring hands to whoever needs the database."""
+
+TURNS: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
+"""Whose turn it is to write, on SQLite."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -140,9 +145,18 @@ def _sqlite_begin(connection: Any) -> None:
 
 @contextmanager
 def write(sessions: Sessions) -> Iterator[Session]:
-    """Give a session; commit at the end, roll back on any error."""
-    with sessions() as session, session.begin():
+    """Give a session; commit at the end, roll back on any error.
+
+    On SQLite the threads of a process queue here: one that finds the file locked would sleep, up to
+    a tenth of a second at a time, while others overtake it.
+    """
+    with _turn(sessions), sessions() as session, session.begin():
         yield session
+
+
+def _turn(sessions: Sessions) -> AbstractContextManager[object]:
+    engine = sessions.kw["bind"]
+    return TURNS.setdefault(engine, Lock()) if engine.dialect.name == "sqlite" else nullcontext()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ For scale-out any WSGI server serves `from_environment`:
     granian --interface wsgi --factory echelonx.factory:from_environment
 """
 
+import dataclasses
 import os
 
 from flask import Flask, Response, jsonify
@@ -23,8 +24,9 @@ def create_app(services: wiring.Services) -> Flask:
     """Return the application over these services."""
     app = Flask("echelonx", static_folder=None)
     app.extensions["echelonx"] = services
-    app.register_blueprint(receive.blueprint(services))
-    app.register_blueprint(tracking.blueprint(services))
+    receiving = dataclasses.replace(services, bell=services.receipt_bell)
+    app.register_blueprint(receive.blueprint(receiving))
+    app.register_blueprint(tracking.blueprint(receiving))
     api.register.register(app)
 
     @app.get("/healthz")

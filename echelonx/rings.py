@@ -5,6 +5,7 @@ Invariants
     2. A broker that is away is logged once, not once a ring.
 """
 
+from collections.abc import Sequence
 from threading import Event, Lock, Thread
 
 from celery import Celery
@@ -33,7 +34,7 @@ TOGETHER_SECONDS = 0.05
 class CeleryBell:
     """Rings here at once, and at every worker a moment later."""
 
-    def __init__(self, broker_url: str, local: LocalBell) -> None:
+    def __init__(self, broker_url: str, local: Sequence[LocalBell]) -> None:
         self._local = local
         self._app: Celery = make_app(broker_url)
         self._app.conf.broker_connection_timeout = CONNECT_SECONDS
@@ -48,7 +49,8 @@ class CeleryBell:
 
     def ring(self) -> None:
         """Wake every worker, if the broker lets us."""
-        self._local.ring()
+        for bell in self._local:
+            bell.ring()
         self._idle.clear()
         self._due.set()
         with self._lock:
@@ -95,10 +97,14 @@ class CeleryBell:
 
 
 class Listener:
-    """A Celery worker in a thread, whose only task rings the bell of this process."""
+    """A Celery worker in a thread, whose only task rings the bells of this process."""
 
-    def __init__(self, broker_url: str, bell: LocalBell, name: str) -> None:
-        self._app = make_app(broker_url, bell.ring)
+    def __init__(self, broker_url: str, bells: Sequence[LocalBell], name: str) -> None:
+        def ring() -> None:
+            for bell in bells:
+                bell.ring()
+
+        self._app = make_app(broker_url, ring)
         self._name = name
         self._thread = Thread(target=self._run, name="celery", daemon=True)
 
@@ -114,6 +120,7 @@ class Listener:
 
     def _run(self) -> None:
         state.should_stop = None
+        self._app.set_current()  # of this thread: where Celery looks a task up
         worker = WorkController(
             app=self._app,
             hostname=f"echelonx@{self._name}",

@@ -36,9 +36,8 @@ from webhooks import apply
 log = get(__name__)
 
 STOP_SECONDS = 30.0
-CARE_SECONDS = 1.0
-INBOX_SECONDS = 1.0
-"""Clicks wait two quiet seconds for their verdict; nothing rings when those are over."""
+SOON_SECONDS = 1.0
+"""For what nothing rings: clicks past their two quiet seconds, runs whose last message left."""
 REST_SECONDS = 0.05
 SET_SECONDS = 0.1
 """Receipts that come in a tenth of a second are applied as one set."""
@@ -73,7 +72,7 @@ class Runner:
         self._lanes = Lanes(
             services.sessions,
             self._dispatcher,
-            services.local_bell,
+            services.send_bell,
             interval=services.settings.pump_seconds,
         )
         self._pumps = self._made_pumps() if Role.WORKER in self.roles else []
@@ -84,7 +83,9 @@ class Runner:
         self._listener: Listener | None = None
         broker_url = services.settings.broker_url
         if Role.WORKER in self.roles and broker_url is not None:
-            self._listener = Listener(broker_url, services.local_bell, self.name)
+            self._listener = Listener(
+                broker_url, (services.send_bell, services.inbox_bell), self.name
+            )
 
     def start(self) -> None:
         """Recover what a dead process left, then start every thread."""
@@ -143,15 +144,12 @@ class Runner:
             return apply.step(services.sessions, services.clock, applier)
 
         care = Care(services.sessions, services.clock, self._lanes)
-        bell = services.local_bell
+        bell, inbox = services.send_bell, services.inbox_bell
+        soon = min(interval, SOON_SECONDS)
         return [
             Pump("fan-out", expand, bell=bell, interval=interval, rest=REST_SECONDS),
-            Pump(
-                "inbox", digest, bell=bell, interval=min(interval, INBOX_SECONDS), rest=SET_SECONDS
-            ),
-            Pump(
-                "care", care.unit, bell=bell, interval=min(interval, CARE_SECONDS), rest=SET_SECONDS
-            ),
+            Pump("inbox", digest, bell=inbox, interval=soon, rest=SET_SECONDS),
+            Pump("care", care.unit, bell=bell, interval=soon, rest=SET_SECONDS),
         ]
 
     def _working(self) -> Iterable[Pump]:

@@ -2,12 +2,16 @@
 
 import logging
 import socket
-from threading import Thread
+from threading import Event, Thread
+from typing import Any
 
 from flask import Flask
-from waitress import create_server
+from waitress import create_server, wasyncore
 
 from core.errors import ConflictError
+
+BACKLOG = 1024
+LOOK_SECONDS = 0.5
 
 # It warns of every request that waits for a thread; that is what the queue is for.
 logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -24,32 +28,18 @@ class WebServer:
 
     def __init__(self, app: Flask, *, host: str, port: int, threads: int) -> None:
         """Bind the address; port 0 takes a free one. Raises PortTakenError."""
-        try:
-            self._server = create_server(
-                app,
-                host=host,
-                port=port,
-                threads=threads,
-                ident=None,
-                clear_untrusted_proxy_headers=True,
-            )
-        except OSError as error:
-            raise PortTakenError(
-                f"{host}:{port} cannot be listened on: {error.strerror or error}",
-                field="port",
-                remedy="choose another with --port, or ECHELONX_PORT; 0 takes a free one",
-            ) from None
-        self._thread = Thread(target=self._server.run, name="web", daemon=True)
+        listening = _bound(host, port)
+        self.port: int = listening.getsockname()[1]
+        self._sockets: dict[int, Any] = {}
+        self._server = create_server(
+            app, map=self._sockets, sockets=[listening], threads=threads, ident=None
+        )
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
         """Start serving."""
         self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        port: int = self._server.effective_port
-        return port
 
     @property
     def alive(self) -> bool:
@@ -57,20 +47,39 @@ class WebServer:
         return self._thread.is_alive()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop listening; requests in progress get a moment to end."""
-        self._server.close()
-        self._thread.join(timeout)
+        """Stop listening; requests in progress get `timeout` seconds to end."""
+        self._stopping.set()
+        self._server.pull_trigger()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        self._server.task_dispatcher.shutdown(timeout=timeout)
+        wasyncore.close_all(self._sockets, ignore_all=True)
+
+    def _run(self) -> None:
+        # waitress's own loop ends only when every kept-alive connection has.
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=LOOK_SECONDS, map=self._sockets, count=1)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise PortTakenError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}",
+            field="port",
+            remedy="choose another with --port, or ECHELONX_PORT; 0 takes a free one",
+        ) from None
 
 
 def free_port(preferred: int = 0) -> int:
     """Return `preferred` if nothing listens there on loopback, else a port that is free."""
     for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            bound: int = probe.getsockname()[1]
-            return bound
+        try:
+            with socket.create_server(("127.0.0.1", port)) as probe:
+                bound: int = probe.getsockname()[1]
+                return bound
+        except OSError:
+            continue
     raise PortTakenError("this machine has no free port", remedy="close something")

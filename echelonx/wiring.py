@@ -1,6 +1,6 @@
 """Wiring: makes everything a process needs from its settings. The only place that chooses."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
@@ -39,10 +39,14 @@ class Services:
     urls: Urls
     content: ContentStore
     egress: Egress
-    local_bell: LocalBell = field(default_factory=LocalBell)
-    """Heard in this process."""
-    bell: Bell = field(default_factory=LocalBell)
-    """Heard by every worker; without a broker it is `local_bell`."""
+    send_bell: LocalBell
+    """Wakes this process's fan-out, lanes and care."""
+    inbox_bell: LocalBell
+    """Wakes this process's inbox: receipts come by the thousand and make nothing to send."""
+    bell: Bell
+    """Rung when there is something to send; without a broker it is `send_bell`."""
+    receipt_bell: Bell
+    """Rung when there are receipts to apply; without a broker it is `inbox_bell`."""
 
     def close(self) -> None:
         """Drop connections; the last ring still leaves."""
@@ -61,7 +65,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
     signer = Signer(derive(key, "links"))
     urls = Urls(settings.public_url, signer)
     engine = open_engine(settings.database_url)
-    local = LocalBell()
+    send, inbox = LocalBell(), LocalBell()
+    far = CeleryBell(settings.broker_url, (send, inbox)) if settings.broker_url else None
     return Services(
         settings=settings,
         clock=clock or SystemClock(),
@@ -74,8 +79,10 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
         urls=urls,
         content=ContentStore(load_content, urls),
         egress=Egress(allow_private=settings.allow_private_egress),
-        local_bell=local,
-        bell=CeleryBell(settings.broker_url, local) if settings.broker_url else local,
+        send_bell=send,
+        inbox_bell=inbox,
+        bell=far or send,
+        receipt_bell=far or inbox,
     )
 
 

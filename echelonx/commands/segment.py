@@ -5,8 +5,9 @@ from datetime import datetime
 import click
 from sqlalchemy.orm import Session
 
-from core.condition import Condition, parse
-from core.condition import format as written
+from core.condition.ast import Condition
+from core.condition.text import format as written
+from core.condition.text import parse
 from core.db import read
 from core.errors import NotFoundError
 from echelonx.commands.output import answer, as_json, facts, table

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from core.clock import ticking
-from core.condition import from_json
+from core.condition.json import from_json
 from core.db import read
 from core.log import configure
 from core.settings import Settings

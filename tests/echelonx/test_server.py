@@ -1,0 +1,37 @@
+"""Mirrors echelonx/server.py."""
+
+import pytest
+from flask import Flask
+
+from core.http import Egress
+from echelonx.server import PortTakenError, WebServer, free_port
+
+
+def test_it_serves_until_it_is_stopped() -> None:
+    server = WebServer(hello(), host="127.0.0.1", port=0, threads=2)
+    server.start()
+    http = Egress(allow_private=True)
+
+    reply = http.request("GET", f"http://127.0.0.1:{server.port}/")
+    server.stop()
+
+    assert (reply.status, reply.body) == (200, b"hello")
+    assert not server.alive
+    http.close()
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_remedy() -> None:
+    first = WebServer(hello(), host="127.0.0.1", port=0, threads=1)
+    first.start()
+
+    with pytest.raises(PortTakenError) as raised:
+        WebServer(hello(), host="127.0.0.1", port=first.port, threads=1)
+    assert "--port" in str(raised.value.remedy)
+    assert free_port(first.port) != first.port
+    first.stop()
+
+
+def hello() -> Flask:
+    app = Flask("hello", static_folder=None)
+    app.add_url_rule("/", view_func=lambda: "hello")
+    return app
