@@ -17,7 +17,7 @@ from api.schemas.page import PageQuery, page_of
 from communications.communication import Reason
 from communications.ledger import skip_queued
 from core.address import normalise_email
-from core.condition import parse
+from core.condition.text import parse
 from members import consent, edit, queries
 from members.errors import MemberNotFoundError
 from members.member import Member

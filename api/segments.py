@@ -13,7 +13,9 @@ from api.schemas.segment import (
     SegmentChangesSchema,
     SegmentSchema,
 )
-from core.condition import Condition, format, from_json
+from core.condition.ast import Condition
+from core.condition.json import from_json
+from core.condition.text import format
 from members import queries
 from members.segment import Segment, condition_of, create_segment, delete_segment, update_segment
 

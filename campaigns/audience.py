@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from campaigns.errors import CampaignInvalidError
 from core.clock import Clock
-from core.condition import Condition, ConditionError, from_json, to_json
-from core.condition.ast import And, InSegment, Not, Or
-from core.condition.check import check_size
+from core.condition.ast import And, Condition, InSegment, Not, Or
+from core.condition.check import ConditionError, check_size
+from core.condition.json import from_json, to_json
 from members.member import Member, MemberStatus
 from members.queries import segment, segment_by_name
 from members.rule import compile_rule

@@ -27,7 +27,7 @@ from campaigns.run import Run, RunStatus
 from communications.communication import Communication, Direction, Reason
 from communications.status import Status
 from core.clock import Clock
-from core.condition import from_json
+from core.condition.json import from_json
 from core.db import Sessions, UtcDateTime, read, write
 from core.errors import EngineError
 from core.log import get

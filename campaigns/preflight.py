@@ -24,7 +24,9 @@ from channels.template import compile_template
 from communications.account import AccountStatus, ProviderAccount, active_account
 from communications.communication import MessageType
 from core.clock import Clock
-from core.condition import Condition, ConditionError, from_json, to_json
+from core.condition.ast import Condition
+from core.condition.check import ConditionError
+from core.condition.json import from_json, to_json
 from core.errors import NotFoundError
 
 PAST = timedelta(minutes=1)

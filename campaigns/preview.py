@@ -41,7 +41,6 @@ def preview(
         merge = {field: (sample or {}).get(field) for field in version.fields}
     context = RenderContext(
         client=content.client,
-        campaign={},
         unsubscribe_url=UNSUBSCRIBE,
         click_url=lambda position: compiled.links[position],
         open_url=None,

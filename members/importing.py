@@ -35,6 +35,8 @@ from members.rejects import Reject, RejectFile
 from members.upsert import Existing, Result, upsert
 
 CHUNK = 1000
+KEPT_REJECTS = 10_000
+"""Rejected rows that a dry run keeps; rejects_path gets all of them."""
 YES = frozenset({"yes", "y", "true", "1", "granted", "ja", "oui", "si"})
 NO = frozenset({"no", "n", "false", "0", "withdrawn", "nein", "non"})
 
@@ -181,15 +183,21 @@ def _rehearse(
     rejects: "RejectFile",
     on_progress: Callable[[ImportCounts], None] | None,
 ) -> ImportCounts:
-    """Do everything in one transaction and take it back."""
+    """Do everything in one transaction and take it back; what would be rejected is kept."""
     counts = ImportCounts()
+    refused: list[dict[str, Any]] = []
     with sessions() as session:
         for chunk in reader.chunks():
             counts = _take(session, clock, hasher, client_id, reader, chunk, counts)
+            found = [_stored(client_id, reader.job_id, r) for r in chunk if isinstance(r, Reject)]
+            refused += found[: KEPT_REJECTS - len(refused)]
             rejects.write(reader.header, chunk)
             if on_progress is not None:
                 on_progress(counts)
         session.rollback()
+    if refused:
+        with write(sessions) as session:
+            session.execute(insert(ImportReject), refused)
     return counts
 
 

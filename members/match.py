@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from core.condition import Condition
 from core.condition.ast import (
     ATTRIBUTES,
     FIELDS,
     And,
     Compare,
+    Condition,
     Consented,
     Everyone,
     HasTag,

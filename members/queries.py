@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from core.condition import Condition
+from core.condition.ast import Condition
 from core.rows import among
 from members.address import MemberAddress
 from members.consent import CurrentConsent

@@ -21,12 +21,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from core.condition import Condition, ConditionError, from_json
 from core.condition.ast import (
     ATTRIBUTES,
     FIELDS,
     And,
     Compare,
+    Condition,
     Consented,
     Everyone,
     HasTag,
@@ -36,6 +36,8 @@ from core.condition.ast import (
     Or,
     Reachable,
 )
+from core.condition.check import ConditionError
+from core.condition.json import from_json
 from members.address import AddressState, MemberAddress
 from members.comparison import attribute, compared
 from members.consent import ConsentState, CurrentConsent

@@ -9,7 +9,10 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.clock import Clock
-from core.condition import Condition, ConditionError, from_json, parse, to_json
+from core.condition.ast import Condition
+from core.condition.check import ConditionError
+from core.condition.json import from_json, to_json
+from core.condition.text import parse
 from core.db import Base, BigId, Id
 from members.errors import SegmentNameTakenError
 

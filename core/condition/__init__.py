@@ -1,11 +1,4 @@
-"""The one condition language: who a rule means, as text, JSON, SQL and a yes or no.
+"""The one condition language: who a rule means, as text and as JSON.
 
-Start with ast.py; members/rule.py turns conditions into SQL and into an answer for one member.
+Start with ast.py; members/rule.py turns a condition into SQL, members/match.py into a yes or no.
 """
-
-from core.condition.ast import Condition as Condition
-from core.condition.check import ConditionError as ConditionError
-from core.condition.json import from_json as from_json
-from core.condition.json import to_json as to_json
-from core.condition.text import format as format
-from core.condition.text import parse as parse

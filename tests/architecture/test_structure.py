@@ -22,6 +22,7 @@ CLOCK_FILE = "core/clock.py"
 
 EDGES = {
     "core/db.py": "write() is what edges commit with",
+    "api/auth.py": "that a key was used is noted whatever becomes of its request",
     "api/context.py": "a request commits after a good answer",
     "campaigns/fan_out.py": "a chunk and its cursor are one transaction",
     "communications/dispatch.py": "intent, send and settle are three transactions",
@@ -174,7 +175,7 @@ def described_only(source: Source) -> bool:
 
 def test_no_file_outgrows_its_noun() -> None:
     none(
-        (f"{source.path} has {lines} lines" for source in sources()
+        (f"{source.path} has {lines} lines" for source in sources() if not is_record(source)
          if (lines := source.text.count("\n")) > MAX_LINES),
         f"Split it where a second noun appears; {MAX_LINES} lines is the most:",
     )  # fmt: skip
@@ -184,10 +185,15 @@ def test_no_function_is_longer_than_a_screen() -> None:
     none(
         (f"{source.at(node)} {node.name} has {lines} lines"
          for kind in (ast.FunctionDef, ast.AsyncFunctionDef)
-         for source, node in each(kind)
+         for source, node in each(kind) if not is_record(source)
          if isinstance(node, kind) and (lines := body_lines(node)) > MAX_FUNCTION),
         f"Name its steps as functions of their own; {MAX_FUNCTION} lines is the most:",
     )  # fmt: skip
+
+
+def is_record(source: Source) -> bool:
+    """A migration is a record of what was done, written once and never again."""
+    return source.path.startswith("migrations/versions/")
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from campaigns.audience import audience_of, frozen, matching, newest_member, size
 from campaigns.errors import CampaignInvalidError
 from core.clock import ManualClock
-from core.condition import ConditionError, format, parse
+from core.condition.check import ConditionError
+from core.condition.text import format, parse
 from core.db import Sessions, read, write
 from members.errors import SegmentNotFoundError
 from members.member import Member, MemberStatus

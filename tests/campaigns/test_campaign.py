@@ -26,7 +26,7 @@ from campaigns.queries import campaign
 from campaigns.variant import variants_of
 from channels.channel import Channel
 from core.clock import ManualClock
-from core.condition import ConditionError
+from core.condition.check import ConditionError
 from core.db import Sessions, read, write
 from core.errors import EngineError, InvalidError
 from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember

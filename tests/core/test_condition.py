@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.condition import ConditionError, format, from_json, parse, to_json
 from core.condition.ast import And, Compare, Everyone, HasTag, Not, Op, Or
+from core.condition.check import ConditionError
+from core.condition.json import from_json, to_json
+from core.condition.text import format, parse
 from tests.members.conditions import conditions
 
 

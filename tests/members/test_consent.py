@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import func, select
 
-from core.condition import ConditionError
+from core.condition.check import ConditionError
 from core.db import write
 from members import queries
 from members.consent import Consent, ConsentState, CurrentConsent, record

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
-from core.condition import ConditionError, parse
+from core.condition.check import ConditionError
+from core.condition.text import parse
 from core.db import Sessions, write
 from members.address import MemberAddress
 from members.consent import ConsentState, CurrentConsent
