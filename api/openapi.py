@@ -112,7 +112,6 @@ def make(app: Flask) -> ProblemApi:
         API_TITLE="EchelonX",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        PROPAGATE_EXCEPTIONS=False,
         API_SPEC_OPTIONS={
             "components": {
                 "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

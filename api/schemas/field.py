@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
+from werkzeug.datastructures import FileStorage
 
 from api import body
 
@@ -46,6 +47,17 @@ class Digits(fields.Integer):
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             raise self.make_error("invalid", input=value)
         return int(super()._validated(value))
+
+
+class FilePart(fields.Raw):
+    """A part of a form that is a file."""
+
+    default_error_messages = {"invalid": "Not a file."}  # noqa: RUF012  (marshmallow's own form)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> FileStorage:
+        if not isinstance(value, FileStorage):
+            raise self.make_error("invalid")
+        return value
 
 
 class JsonPart(fields.Nested):

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.field import Instant, JsonPart
+from api.schemas.field import FilePart, Instant, JsonPart
 from api.schemas.member import CHANNELS
 from api.schemas.page import Tags
 from members.upsert import Existing
@@ -46,7 +46,7 @@ class ImportOptionsSchema(Schema):
 class UploadSchema(Schema):
     """A file and how it is read: the parts of a multipart/form-data body."""
 
-    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+    file = FilePart(required=True, metadata={"type": "string", "format": "binary"})
     options = JsonPart(ImportOptionsSchema, load_default=lambda: ImportOptionsSchema().load({}))
 
 
