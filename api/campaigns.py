@@ -75,7 +75,7 @@ def list_campaigns(query: dict[str, Any]) -> dict[str, Any]:
 @bp.response(201, CampaignSchema)
 def create(data: dict[str, Any]) -> dict[str, Any]:
     """Create a draft."""
-    return shown(campaigns.create_campaign(db(), clock(), client_id=client_id(), **data))
+    return found(campaigns.create_campaign(db(), clock(), client_id=client_id(), **data).id)
 
 
 @bp.get(f"/campaigns/{ID}")

@@ -32,7 +32,7 @@ class MembersQuery(PageQuery):
     match = fields.String(
         load_default=None,
         validate=validate.Length(max=20_000),
-        metadata={"description": 'a rule as text: `tier = premium and has tag "vip"`'},
+        metadata={"description": 'a rule as text: `tier = "premium" and has tag "vip"`'},
     )
     email = fields.String(load_default=None, validate=validate.Length(max=320))
     member_id = fields.String(

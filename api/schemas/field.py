@@ -11,6 +11,7 @@ from werkzeug.datastructures import FileStorage
 from api import body
 
 MAX_ID = 2**63 - 1
+MAX_AMOUNT = Decimal(10) ** 10
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -22,9 +23,13 @@ def id_field(**kwargs: Any) -> fields.Integer:
 
 def money(**kwargs: Any) -> fields.Decimal:
     """Return a field for an amount: shown as text, so that no reader rounds it."""
-    limit = Decimal(10) ** 10
-    within = validate.Range(-limit, limit, min_inclusive=False, max_inclusive=False)
-    return fields.Decimal(as_string=True, validate=within, **kwargs)
+    shape = {"pattern": r"^-?[0-9]{1,10}(\.[0-9]{1,6})?$", "example": "12.50"}
+    return fields.Decimal(as_string=True, validate=_affordable, metadata=shape, **kwargs)
+
+
+def _affordable(amount: Decimal) -> None:
+    if abs(amount) >= MAX_AMOUNT:
+        raise ValidationError("Must have at most ten digits before the point.")
 
 
 class Instant(fields.AwareDateTime):

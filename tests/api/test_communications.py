@@ -1,0 +1,88 @@
+"""Mirrors api/communications.py."""
+
+from channels.channel import Channel
+from communications.communication import Reason
+from communications.status import Status
+from core.clock import ManualClock
+from tests.api.caller import Caller, pointers, refused
+from tests.factories import Factory
+
+
+def test_the_log_shows_the_source_documents_fields(api: Caller, make: Factory) -> None:
+    account = make.account("sendgrid", Channel.EMAIL, {})
+    mail = make.message(provider_account_id=account, provider_id="sg-1", tries=2)
+    text = make.message(channel="sms")
+
+    newest, oldest = api.get("/communications")["data"]
+
+    assert (newest["id"], oldest["id"]) == (text, mail)
+    assert (oldest["to_email"], oldest["to_number"]) == (
+        f"m{oldest['member_id']}@example.com",
+        None,
+    )
+    assert newest["to_email"] is None
+    assert newest["to_number"].startswith("+1201555")
+    assert (oldest["provider"], oldest["provider_id"], oldest["retry_count"]) == (
+        "sendgrid", "sg-1", 1,
+    )  # fmt: skip
+    assert (oldest["status"], oldest["direction"], oldest["message_type"]) == (
+        "sent", "outbound", "marketing",
+    )  # fmt: skip
+    assert "address_hash" not in oldest
+    assert "token" not in oldest
+
+
+def test_the_log_can_be_filtered(api: Caller, make: Factory) -> None:
+    ana = make.member()
+    skipped = {"status": Status.SKIPPED, "reason": Reason.NO_ADDRESS, "rank": 0, "sent_at": None}
+    first = make.message(ana, campaign_id=5, run_id=7, **skipped)
+    second = make.message(channel="sms", campaign_id=6)
+
+    def ids(**chosen: object) -> list[int]:
+        return [row["id"] for row in api.get("/communications", **chosen)["data"]]
+
+    assert ids() == [second, first]
+    assert ids(member_id=ana) == ids(campaign_id=5) == ids(run_id=7) == [first]
+    assert ids(status="skipped") == ids(reason="no_address") == [first]
+    assert ids(channel="sms") == ids(campaign_id=6, status="sent") == [second]
+    assert ids(channel="sms", member_id=ana) == []
+
+
+def test_filters_that_mean_nothing_are_refused(api: Caller) -> None:
+    for name, value in {
+        "member_id": "ana",
+        "run_id": "-1",
+        "campaign_id": str(2**63),
+        "channel": "fax",
+        "status": "lost",
+        "reason": "because",
+    }.items():
+        answer = api.ask("GET", "/communications", **{name: value})
+        assert pointers(refused(answer, 422)) == {f"query:/{name}"}
+
+
+def test_one_message_tells_its_story(api: Caller, make: Factory, clock: ManualClock) -> None:
+    ana = make.member()
+    template = api.post(
+        "/templates", {"name": "T", "channel": "sms", "text": "Hi {{ first_name }}"}
+    )
+    made = make.message(
+        ana, channel="sms", template_version_id=template["id"], merge={"first_name": "Ana"}
+    )
+
+    story = api.get(f"/communications/{made}")
+
+    assert list(story["content"].values()) == ["Hi Ana"]
+    assert [moment["what"] for moment in story["timeline"]] == ["decided", "sent"]
+
+
+def test_a_single_text_is_shown_as_it_was(api: Caller, make: Factory) -> None:
+    made = make.message(channel="sms", content="STOP", subject=None)
+
+    assert api.get(f"/communications/{made}")["content"]["text"] == "STOP"
+
+
+def test_a_message_that_does_not_exist_is_404(api: Caller) -> None:
+    refused(api.ask("GET", "/communications/7"), 404)
+    refused(api.ask("GET", "/communications/0"), 404)
+    refused(api.ask("GET", f"/communications/{2**63}"), 404)

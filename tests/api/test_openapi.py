@@ -1,0 +1,75 @@
+"""Mirrors api/openapi.py."""
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from openapi_spec_validator import validate
+
+from tests.api.caller import Caller
+
+
+@pytest.fixture
+def document(app: Flask) -> Any:
+    """The document, which needs no key."""
+    return app.test_client().get("/api/v1/openapi.json").get_json()
+
+
+def test_the_document_is_valid_openapi(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_the_document_lists_every_route(app: Flask, document: Any) -> None:
+    served = {
+        (re.sub(r"<[^>]*?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.rule != "/api/v1/openapi.json"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    told = {
+        (path, method)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+
+    assert told == served
+
+
+def test_every_error_is_a_documented_problem(document: Any) -> None:
+    for path in document["paths"].values():
+        for method, operation in path.items():
+            if method == "parameters":
+                continue
+            for status in ("401", "404", "422"):
+                assert set(operation["responses"][status]["content"]) == {
+                    "application/problem+json"
+                }
+
+
+def test_every_route_says_what_it_does(document: Any) -> None:
+    for path in document["paths"].values():
+        for method, operation in path.items():
+            assert method == "parameters" or operation["summary"].endswith((".", "…"))
+
+
+def test_no_schema_comes_twice(document: Any) -> None:
+    names = set(document["components"]["schemas"])
+
+    assert not {name for name in names if name.rstrip("0123456789") in names - {name}}
+
+
+def test_what_is_secret_is_in_no_answer(document: Any) -> None:
+    for schema in document["components"]["schemas"].values():
+        assert not {"key_hash", "address_hash", "token", "config_encrypted"} & set(
+            schema.get("properties", {})
+        )
+
+
+def test_the_document_says_how_to_authenticate(document: Any, api: Caller) -> None:
+    (scheme,) = document["components"]["securitySchemes"].values()
+
+    assert scheme == {"type": "http", "scheme": "bearer"}
+    assert document["security"]
