@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
+import echelonx.tables  # noqa: F401  (every table is mapped before the first query)
 from campaigns.template import load_content
 from channels.adapter import Ports
 from communications.content import ContentStore
