@@ -83,7 +83,7 @@ def lift_suppression(data: dict[str, Any]) -> dict[str, int]:
     kind = data["channel"]
     value = _address(kind, data["address"])
     hashed = services().hasher.hash(client_id(), kind, value)
-    lifted = lift(db(), clock(), client_id=client_id(), channel=kind, address_hash=hashed)
+    lifted = lift(db(), client_id=client_id(), channel=kind, address_hash=hashed)
     audit("suppression.lift", mask(kind, value))
     return {"lifted": lifted}
 

@@ -55,7 +55,13 @@ MARGIN_SECONDS = 45
 """The last part of a lease in which nothing new is written to the wire (RELIABILITY 3.7)."""
 SETTLE_EVERY = 100
 SETTLE_SECONDS = 0.5
-WRITE_TRIES = 3
+WRITE_TRIES = 6
+"""With pauses of 0.2, 0.4, … s between: what is known must survive a database that restarts."""
+UNRENDERABLE = (
+    TemplateRenderError, EngineError, LookupError, ValueError, TypeError, AttributeError,
+    ArithmeticError,
+)  # fmt: skip
+"""One message that cannot be made must not hold up its window."""
 
 
 @dataclass(slots=True)
@@ -176,8 +182,9 @@ class Dispatcher:
             for row in rows:
                 try:
                     ready[row.id] = (row, self._message(session, lane, row))
-                except (TemplateRenderError, EngineError) as error:
-                    broken.append((row, str(error)))
+                except UNRENDERABLE as error:
+                    known = isinstance(error, EngineError)
+                    broken.append((row, str(error) if known else type(error).__name__))
         if broken:
             with write(self._sessions) as session:
                 for row, detail in broken:
@@ -278,10 +285,11 @@ class Dispatcher:
         self._written(write_down)
 
     def _written(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a transaction of its own, again if the database chose it as a victim."""
-        for _ in range(WRITE_TRIES - 1):
+        """Run `work` in a transaction of its own, again while the database is away."""
+        for attempt in range(WRITE_TRIES - 1):
             with contextlib.suppress(OperationalError), write(self._sessions) as session:
                 return work(session)
+            time.sleep(0.2 * 2**attempt)
         with write(self._sessions) as session:
             return work(session)
 

@@ -24,7 +24,6 @@ from sqlalchemy import (
     and_,
     case,
     exists,
-    insert,
     literal_column,
     or_,
     select,
@@ -36,9 +35,10 @@ from sqlalchemy.orm import Session
 from channels.channel import Channel
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, MessageType, Reason
-from communications.status import STEPS, Status, Step
+from communications.status import OPEN, STEPS, Step
 from core.clock import Clock
 from core.rows import among
+from core.sql import insert_into
 from members.consent import MARKETING, ConsentState, CurrentConsent
 from members.member import Member
 from members.suppression import Scope, Suppression
@@ -49,6 +49,8 @@ QUEUED = C.status == literal_column("'queued'")
 SENDING = C.status == literal_column("'sending'")
 PRIORITIES = (0, 1, 2, 3)
 MAX_CRASHES = 3
+CANCELLED = "cancelled"
+"""Why a row on the wire is held whose run was cancelled meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +303,7 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
             reason=Reason.WORKER_STOPPED,
             crashes=C.crashes + 1,
             open_attempts=C.open_attempts + 1,
-            held=case((C.crashes + 1 >= MAX_CRASHES, "poison"), else_=C.held),
+            held=case((C.crashes + 1 >= MAX_CRASHES, "poison"), else_=None),
             owner=None,
             lease_until=None,
             updated_at=now,
@@ -310,7 +312,8 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
         .execution_options(synchronize_session=False)
     ).all()
     if lost:
-        session.execute(insert(Attempt), [_crashed(row, now) for row in lost])
+        crashed = [_crashed(row, now) for row in lost]
+        session.execute(insert_into(session, Attempt).on_conflict_do_nothing(), crashed)
     return len(lost)
 
 
@@ -352,6 +355,14 @@ def skip_queued(
         condition.append(among(session, C.address_hash, list(address_hashes)))
     if marketing_only:
         condition.append(C.message_type == MessageType.MARKETING)
+    if run_id is not None:
+        # What is on the wire finishes; should it come back unsent, it is not to go again.
+        session.execute(
+            update(C)
+            .where(C.run_id == run_id, SENDING)
+            .values(held=CANCELLED)
+            .execution_options(synchronize_session=False)
+        )
     skipped = session.execute(
         update(C)
         .where(*condition)
@@ -372,12 +383,13 @@ def skip_queued(
 def hold_run(session: Session, run_id: int, *, why: str = "paused") -> int:
     """Keep a run's queued rows from being sent; return how many.
 
-    Effective at once, also for rows a worker has claimed: the intent refuses held rows. Costs one
-    update of every queued row of the run, so that idle lanes cost nothing while it is paused.
+    Effective at once, also for rows a worker has claimed: the intent refuses held rows. A row on
+    the wire is held too: it finishes, and waits if it comes back unsent. Costs one update of every
+    queued row of the run, so that idle lanes cost nothing while it is paused.
     """
     held = session.execute(
         update(C)
-        .where(C.run_id == run_id, C.status.in_({Status.QUEUED}), C.held.is_(None))
+        .where(C.run_id == run_id, C.status.in_(OPEN), C.held.is_(None))
         .values(held=why)
         .returning(C.id)
         .execution_options(synchronize_session=False)
@@ -389,7 +401,7 @@ def free_run(session: Session, run_id: int, *, why: str = "paused") -> int:
     """Let a held run's rows go again; return how many."""
     freed = session.execute(
         update(C)
-        .where(C.run_id == run_id, C.status.in_({Status.QUEUED}), C.held == why)
+        .where(C.run_id == run_id, C.status.in_(OPEN), C.held == why)
         .values(held=None)
         .returning(C.id)
         .execution_options(synchronize_session=False)

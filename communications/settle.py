@@ -20,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    insert,
     literal,
     or_,
     update,
@@ -32,11 +31,12 @@ from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outc
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Reason
 from communications.fold import TABLE
-from communications.ledger import Claimed
+from communications.ledger import CANCELLED, Claimed
 from communications.status import STEPS, Rank, Status, Step
 from core.clock import Clock
 from core.db import UtcDateTime
 from core.rows import table
+from core.sql import insert_into
 
 C = Communication
 MAX_TRIES = 12
@@ -66,7 +66,18 @@ def settle(session: Session, clock: Clock, *, account_id: int, results: Sequence
     _ambiguous(session, now, ordered)
     attempts = [_attempt(now, account_id, result) for result in ordered if _keeps_row(result)]
     if attempts:
-        session.execute(insert(Attempt), attempts)
+        _write_attempts(session, attempts)
+
+
+def _write_attempts(session: Session, attempts: Sequence[dict[str, Any]]) -> None:
+    """Write attempts; one the reaper took for crashed meanwhile learns how it really ended."""
+    told = insert_into(session, Attempt)
+    columns = ("outcome", "code", "detail", "provider_id", "retry_after_seconds", "finished_at")
+    statement = told.on_conflict_do_update(
+        index_elements=["communication_id", "token"],
+        set_={name: told.excluded[name] for name in columns},
+    )
+    session.execute(statement, list(attempts))
 
 
 ACCEPTED: dict[str, TypeEngine[Any]] = {
@@ -141,6 +152,7 @@ def _rejected(session: Session, now: datetime, results: Sequence[Settled]) -> No
             reason=case((closed, Reason.REJECTED.value), else_=C.reason),
             error_code=bindparam("b_code"),
             error_message=bindparam("b_reason"),
+            held=None,
             failed_at=case((closed, literal(now, UtcDateTime())), else_=None),
             owner=None,
             lease_until=None,
@@ -166,9 +178,12 @@ def _not_sent(session: Session, now: datetime, results: Sequence[Settled]) -> No
             retries.append(value)
     if retries:
         _, target = STEPS[Step.RETRY]
+        cancelled = func.coalesce(C.held, "") == CANCELLED
         session.connection().execute(
             _mine(Step.RETRY).values(
-                status=target,
+                status=case((cancelled, STEPS[Step.SKIP][1].value), else_=target.value),
+                reason=case((cancelled, Reason.CANCELLED.value), else_=C.reason),
+                held=case((cancelled, None), else_=C.held),
                 not_before=bindparam("b_due"),
                 tries=bindparam("b_tries"),
                 owner=None,
@@ -184,6 +199,7 @@ def _not_sent(session: Session, now: datetime, results: Sequence[Settled]) -> No
                 status=case((closed, Status.FAILED.value), else_=Status.UNKNOWN.value),
                 reason=case((closed, Reason.TRIES_USED_UP.value), else_=C.reason),
                 error_message=bindparam("b_reason"),
+                held=None,
                 failed_at=case((closed, literal(now, UtcDateTime())), else_=None),
                 owner=None,
                 lease_until=None,
@@ -231,6 +247,7 @@ def _ambiguous(session: Session, now: datetime, results: Sequence[Settled]) -> N
             reason=Reason.NO_ANSWER,
             error_message=bindparam("b_reason"),
             open_attempts=C.open_attempts + 1,
+            held=None,
             owner=None,
             lease_until=None,
             updated_at=now,

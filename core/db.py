@@ -103,12 +103,15 @@ class Base(DeclarativeBase):
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     """Open the database at `url` (`sqlite:///file.db` or `postgresql+psycopg://…`).
 
+    Errors do not show parameters: they hold addresses and texts, and errors are logged.
     Call it in the process that will use it: a pool must not cross a fork (RELIABILITY 2, no. 13).
     """
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_timeout=60)
+        engine = create_engine(
+            url, pool_size=pool_size, max_overflow=20, pool_timeout=60, hide_parameters=True
+        )
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
         return engine
@@ -117,6 +120,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         pool_size=pool_size,
         max_overflow=20,
         pool_timeout=60,
+        hide_parameters=True,
         connect_args={"options": "-c synchronous_commit=on -c TimeZone=UTC"},
     )
 

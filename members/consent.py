@@ -123,7 +123,8 @@ def record_many(session: Session, clock: Clock, *, client_id: int, words: Sequen
             "source": word.source,
             "wording": word.wording,
             "proof": dict(word.proof),
-            "occurred_at": word.occurred_at or now,
+            # Nobody speaks in the future: such a word would outlast every later one.
+            "occurred_at": min(word.occurred_at or now, now),
             "created_at": now,
         }
         for word in words

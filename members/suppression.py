@@ -31,6 +31,10 @@ class SuppressionReason(enum.StrEnum):
     MANUAL = "manual"
 
 
+OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.STOPPED)
+"""What a person said themselves, and may take back."""
+
+
 class Suppression(Base):
     """One address of one channel under one scope, kept as a keyed hash."""
 
@@ -64,7 +68,8 @@ def suppress(
 ) -> bool:
     """Keep an address from being written to; `channel` is the kind of address.
 
-    False: it was suppressed in this scope already; the first reason and time are kept.
+    False: it was suppressed in this scope already. The first reason is kept, unless it was the
+    person's own word, which they may take back, and this one is not.
     """
     row = {
         "client_id": client_id,
@@ -80,32 +85,33 @@ def suppress(
 
 
 def suppress_many(session: Session, rows: Sequence[dict[str, Any]]) -> int:
-    """Insert suppressions that are not there yet; return how many were new."""
+    """Insert suppressions that are not there yet; return how many were new or are firmer now."""
     if not rows:
         return 0
     make = sqlite.insert if is_sqlite(session) else postgresql.insert
-    statement = (
-        make(Suppression)
-        .on_conflict_do_nothing(index_elements=["client_id", "channel", "address_hash", "scope"])
-        .returning(Suppression.id)
-    )
+    told = make(Suppression)
+    statement = told.on_conflict_do_update(
+        index_elements=["client_id", "channel", "address_hash", "scope"],
+        set_={"reason": told.excluded.reason, "evidence": told.excluded.evidence},
+        where=Suppression.reason.in_(OWN_WORD) & told.excluded.reason.not_in(OWN_WORD),
+    ).returning(Suppression.id)
     return len(session.scalars(statement, list(rows)).all())
 
 
 def lift(
     session: Session,
-    clock: Clock,
     *,
     client_id: int,
     channel: str,
     address_hash: str,
     reason: SuppressionReason | None = None,
+    before: datetime | None = None,
 ) -> int:
     """Allow an address again; return how many suppressions were lifted.
 
-    With a `reason`, only that one: a START undoes a STOP, never a hard bounce.
+    With a `reason`, only that one: a START undoes a STOP, never a hard bounce. With `before`, only
+    what was suppressed until then.
     """
-    del clock
     statement = delete(Suppression).where(
         Suppression.client_id == client_id,
         Suppression.channel == channel,
@@ -113,6 +119,8 @@ def lift(
     )
     if reason is not None:
         statement = statement.where(Suppression.reason == reason)
+    if before is not None:
+        statement = statement.where(Suppression.since <= before)
     return len(session.scalars(statement.returning(Suppression.id)).all())
 
 

@@ -59,7 +59,7 @@ def take(
     if word is Keyword.STOP:
         _stop(session, clock, account, event, sender, row_id)
     elif word is Keyword.START:
-        _start(session, clock, account, event, sender, row_id)
+        _start(session, clock, account, event, sender, row_id, at)
     elif word is None and sender.latest is not None:
         told = replace(event, dedup_key=f"reply:{row_id}", occurred_at=at, reference=None)
         learn_fact(
@@ -194,17 +194,19 @@ def _start(
     event: ProviderEvent,
     sender: _Sender,
     row_id: int,
+    at: datetime,
 ) -> None:
+    """Allow the number again, but for what came after `at`: a later STOP may be applied first."""
     if not sender.hash:
         return
     for reason in LIFTED:
         lift(
             session,
-            clock,
             client_id=account.client_id,
             channel=sender.kind,
             address_hash=sender.hash,
             reason=reason,
+            before=at,
         )
     granted = [
         Word(
@@ -212,6 +214,7 @@ def _start(
             channel=account.channel.value,
             state=ConsentState.GRANTED,
             source="start",
+            occurred_at=at,
             proof=_proof(event) | {"evidence": f"communication:{row_id}"},
         )
         for member_id in sender.members

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
 from communications.attempt import Attempt
 from communications.communication import Communication, Reason
+from communications.ledger import free_run, hold_run, reap, skip_queued
 from communications.settle import MAX_TRIES, Settled, backoff, settle
 from communications.status import Rank, Status
 from core.db import write
@@ -196,3 +197,59 @@ def test_the_wait_doubles_up_to_half_an_hour_and_spreads() -> None:
     assert 60 <= backoff(2, None) <= 72
     assert 1800 <= backoff(12, None) <= 2160
     assert backoff(1, 100.0) >= 100
+
+
+@pytest.mark.parametrize("outcome", [NotSent("refused"), DEADLINE_PASSED])
+def test_what_comes_back_unsent_after_a_cancel_is_skipped(
+    outcome, sessions, sending, settled, row, clock
+) -> None:
+    (sent,) = sending(1, run_id=5, address_hash=None)
+    with write(sessions) as session:
+        skip_queued(session, clock, reason=Reason.CANCELLED, run_id=5)
+
+    settled([sent], outcome)
+
+    assert (row(sent.id).status, row(sent.id).reason) == (Status.SKIPPED, Reason.CANCELLED)
+
+
+def test_what_comes_back_unsent_during_a_pause_waits_for_the_resume(
+    sessions, sending, settled, take, clock
+) -> None:
+    (sent,) = sending(1, run_id=5, address_hash=None)
+    with write(sessions) as session:
+        hold_run(session, 5)
+
+    settled([sent], NotSent("refused"))
+    clock.advance(minutes=1)
+
+    assert take() == []
+    with write(sessions) as session:
+        free_run(session, 5)
+    assert [again.id for again in take()] == [sent.id]
+
+
+def test_what_is_accepted_after_a_cancel_is_sent(sessions, sending, settled, row, clock) -> None:
+    (sent,) = sending(1, run_id=5, address_hash=None)
+    with write(sessions) as session:
+        skip_queued(session, clock, reason=Reason.CANCELLED, run_id=5)
+
+    settled([sent], Accepted("SM1"))
+
+    assert (row(sent.id).status, row(sent.id).held) == (Status.SENT, None)
+
+
+def test_outcomes_that_come_after_the_reaper_are_all_written(
+    sessions, sending, row, clock, attempts, account_id
+) -> None:
+    taken, refused = sending(2)
+    clock.advance(seconds=121)
+    with write(sessions) as session:
+        assert reap(session, clock) == 2
+
+    with write(sessions) as session:
+        results = [Settled(taken, Accepted("SM1")), Settled(refused, Rejected("400", "no"))]
+        settle(session, clock, account_id=account_id, results=results)
+
+    assert row(taken.id).status is Status.SENT
+    assert row(refused.id).status is Status.UNKNOWN
+    assert (1, "rejected") in attempts()

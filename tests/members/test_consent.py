@@ -41,7 +41,7 @@ def test_the_word_said_last_counts_whatever_order_it_is_heard_in(
                 channel="email",
                 state=said[number],
                 source="test",
-                occurred_at=clock.now() + timedelta(hours=number),
+                occurred_at=clock.now() - timedelta(hours=3 - number),
             )
 
     with sessions() as session:
@@ -92,8 +92,8 @@ def test_a_suppression_is_kept_once_and_reaches_as_far_as_it_says(
     assert add(Scope.ALL)
     with write(sessions) as session:
         assert is_suppressed(session, marketing=False, **address)
-        assert lift(session, clock, reason=SuppressionReason.BOUNCED, **address) == 0
-        assert lift(session, clock, reason=SuppressionReason.UNSUBSCRIBED, **address) == 2
+        assert lift(session, reason=SuppressionReason.BOUNCED, **address) == 0
+        assert lift(session, reason=SuppressionReason.UNSUBSCRIBED, **address) == 2
         assert not is_suppressed(session, marketing=True, **address)
 
 
@@ -117,3 +117,49 @@ def test_segments_are_found_by_their_own_client_only(sessions, clock, client_id)
         assert queries.segment_by_name(session, client_id, "VIP") is made
         with pytest.raises(SegmentNotFoundError):
             queries.segment(session, client_id + 1, made.id)
+
+
+def test_a_word_from_the_future_does_not_outlast_a_later_one(
+    sessions, clock, client_id, member_id
+) -> None:
+    def say(state: ConsentState, days: int) -> None:
+        with write(sessions) as session:
+            record(
+                session,
+                clock,
+                client_id=client_id,
+                member_id=member_id,
+                channel="email",
+                state=state,
+                source="test",
+                occurred_at=clock.now() + timedelta(days=days),
+            )
+
+    say(ConsentState.GRANTED, 365)
+    clock.advance(seconds=1)
+    say(ConsentState.WITHDRAWN, 0)
+
+    with sessions() as session:
+        assert session.scalars(select(CurrentConsent.state)).one() is ConsentState.WITHDRAWN
+
+
+def test_taking_a_stop_back_does_not_revive_a_dead_number(sessions, clock, client_id) -> None:
+    address = {"client_id": client_id, "channel": "sms", "address_hash": "h"}
+    for reason in (SuppressionReason.STOPPED, SuppressionReason.BOUNCED, SuppressionReason.STOPPED):
+        with write(sessions) as session:
+            suppress(session, clock, masked="+1***", scope=Scope.ALL, reason=reason, **address)
+
+    with write(sessions) as session:
+        assert lift(session, reason=SuppressionReason.STOPPED, **address) == 0
+        assert is_suppressed(session, marketing=False, **address)
+
+
+def test_an_older_start_does_not_undo_a_newer_stop(sessions, clock, client_id) -> None:
+    address = {"client_id": client_id, "channel": "sms", "address_hash": "h"}
+    stopped = SuppressionReason.STOPPED
+    with write(sessions) as session:
+        suppress(session, clock, masked="+1***", scope=Scope.ALL, reason=stopped, **address)
+        before = clock.now() - timedelta(seconds=1)
+
+        assert lift(session, reason=stopped, before=before, **address) == 0
+        assert lift(session, reason=stopped, before=clock.now(), **address) == 1
