@@ -7,13 +7,12 @@ and the claim in its WHERE; a row it does not touch was decided by somebody else
 Invariants
     1. INTEND happens only to a queued row under a live lease of this very claim, that is not held,
        not expired, not suppressed, and consented to where consent is needed (law 4).
-    2. A `sending` row whose lease ran out becomes `unknown`, never `queued`.
-    3. A refusal closes a row only when no earlier attempt of it is open (variant E, not E0).
+    2. A refusal closes a row only when no earlier attempt of it is open (variant E, not E0).
 
 Costs on PostgreSQL are about 3, 7 and 15 µs a row for claim, intent and settle (bench/).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,12 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from channels.channel import Channel
-from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, MessageType, Reason
 from communications.status import OPEN, STEPS, Step
 from core.clock import Clock
 from core.rows import among
-from core.sql import insert_into
 from members.consent import MARKETING, ConsentState, CurrentConsent
 from members.member import Member
 from members.suppression import Scope, Suppression
@@ -48,7 +45,6 @@ QUEUED = C.status == literal_column("'queued'")
 """Literal, not bound: only then do both databases use the partial index."""
 SENDING = C.status == literal_column("'sending'")
 PRIORITIES = (0, 1, 2, 3)
-MAX_CRASHES = 3
 CANCELLED = "cancelled"
 """Why a row on the wire is held whose run was cancelled meanwhile."""
 
@@ -276,56 +272,6 @@ def skip_claimed(
         )
         .execution_options(synchronize_session=False)
     )
-
-
-def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None) -> int:
-    """Turn `sending` rows whose lease ran out into `unknown` (T10); return how many.
-
-    With `owners` (prefixes of dead processes' claims) their rows are taken at once, and their
-    claims are dropped: only for a process that is known to be dead.
-    """
-    now = clock.now()
-    gone = C.lease_until < now
-    if owners is not None:
-        gone = or_(*[C.owner.startswith(owner, autoescape=True) for owner in owners])
-        session.execute(
-            update(C)
-            .where(QUEUED, C.lease_until.is_not(None), gone)
-            .values(owner=None, lease_until=None)
-            .execution_options(synchronize_session=False)
-        )
-    _, target = STEPS[Step.LOSE]
-    lost = session.execute(
-        update(C)
-        .where(SENDING, gone)
-        .values(
-            status=target,
-            reason=Reason.WORKER_STOPPED,
-            crashes=C.crashes + 1,
-            open_attempts=C.open_attempts + 1,
-            held=case((C.crashes + 1 >= MAX_CRASHES, "poison"), else_=None),
-            owner=None,
-            lease_until=None,
-            updated_at=now,
-        )
-        .returning(C.id, C.client_id, C.token, C.provider_account_id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    if lost:
-        crashed = [_crashed(row, now) for row in lost]
-        session.execute(insert_into(session, Attempt).on_conflict_do_nothing(), crashed)
-    return len(lost)
-
-
-def _crashed(row: Any, now: datetime) -> dict[str, Any]:
-    return {
-        "client_id": row.client_id,
-        "communication_id": row.id,
-        "token": row.token,
-        "provider_account_id": row.provider_account_id,
-        "outcome": AttemptOutcome.CRASHED,
-        "finished_at": now,
-    }
 
 
 def skip_queued(

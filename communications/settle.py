@@ -132,33 +132,42 @@ def _mine(step: Step) -> Update:
 
 
 def _rejected(session: Session, now: datetime, results: Sequence[Settled]) -> None:
-    refused = [
-        {
-            "b_id": row.id,
-            "b_token": row.token,
-            "b_code": outcome.code[:40],
-            "b_reason": outcome.reason[:300],
-        }
-        for row, outcome in ((result.row, result.outcome) for result in results)
-        if isinstance(outcome, Rejected) and not outcome.account_fault
-    ]
-    if not refused:
+    _refuse(
+        session,
+        now,
+        [
+            {
+                "b_id": row.id,
+                "b_token": row.token,
+                "b_why": Reason.REJECTED.value,
+                "b_code": outcome.code[:40],
+                "b_detail": outcome.reason[:300],
+            }
+            for row, outcome in ((result.row, result.outcome) for result in results)
+            if isinstance(outcome, Rejected) and not outcome.account_fault
+        ],
+    )
+
+
+def _refuse(session: Session, now: datetime, values: Sequence[dict[str, Any]]) -> None:
+    """Close messages as failed, unless an earlier attempt of one is still open."""
+    if not values:
         return
     _, target = STEPS[Step.REFUSE]
     closed = C.open_attempts == 0
     session.connection().execute(
         _mine(Step.REFUSE).values(
             status=case((closed, target.value), else_=Status.UNKNOWN.value),
-            reason=case((closed, Reason.REJECTED.value), else_=C.reason),
+            reason=case((closed, bindparam("b_why", type_=String())), else_=C.reason),
             error_code=bindparam("b_code"),
-            error_message=bindparam("b_reason"),
+            error_message=bindparam("b_detail"),
             held=None,
             failed_at=case((closed, literal(now, UtcDateTime())), else_=None),
             owner=None,
             lease_until=None,
             updated_at=now,
         ),
-        refused,
+        values,
     )
 
 
@@ -171,7 +180,8 @@ def _not_sent(session: Session, now: datetime, results: Sequence[Settled]) -> No
             continue
         value: dict[str, Any] = {"b_id": result.row.id, "b_token": result.row.token}
         if result.row.tries >= MAX_TRIES:
-            given_up.append(value | {"b_reason": _detail(result.outcome)})
+            why = {"b_why": Reason.TRIES_USED_UP.value, "b_code": None}
+            given_up.append(value | why | {"b_detail": _detail(result.outcome)})
         else:
             due = now + timedelta(seconds=wait)
             value |= {"b_due": due, "b_tries": result.row.tries - (1 if wait == 0 else 0)}
@@ -192,21 +202,7 @@ def _not_sent(session: Session, now: datetime, results: Sequence[Settled]) -> No
             ),
             retries,
         )
-    if given_up:
-        closed = C.open_attempts == 0
-        session.connection().execute(
-            _mine(Step.REFUSE).values(
-                status=case((closed, Status.FAILED.value), else_=Status.UNKNOWN.value),
-                reason=case((closed, Reason.TRIES_USED_UP.value), else_=C.reason),
-                error_message=bindparam("b_reason"),
-                held=None,
-                failed_at=case((closed, literal(now, UtcDateTime())), else_=None),
-                owner=None,
-                lease_until=None,
-                updated_at=now,
-            ),
-            given_up,
-        )
+    _refuse(session, now, given_up)
 
 
 def _wait(result: Settled) -> float | None:

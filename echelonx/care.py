@@ -8,7 +8,7 @@ from sqlalchemy import select
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
 from communications import effects
-from communications.ledger import reap
+from communications.reaper import reap
 from communications.receipt import retry_parked
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write

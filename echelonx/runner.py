@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import delete
 
 from campaigns import fan_out
-from communications.ledger import reap
+from communications.reaper import reap
 from core.clock import ticking
 from core.db import write
 from core.log import get

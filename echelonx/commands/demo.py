@@ -30,7 +30,7 @@ class BrokerWithoutServerError(InvalidError):
               show_default=True, help="Where everything is kept.")  # fmt: skip
 @click.option("--database", help="A PostgreSQL URL; SQLite in the directory without.")
 @click.option("--broker", help="Redis or RabbitMQ: runs web, workers, scheduler as processes.")
-@click.option("--seed", type=int, help="Decides what the simulated providers do.")
+@click.option("--seed", type=int, help="Makes the outcome the same each time.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The web server's port; 0 any.")
 @click.option("--no-serve", is_flag=True, help="End when the messages have landed.")
 @click.option("--clean", "cleaning", is_flag=True, help="Remove the directory and end.")

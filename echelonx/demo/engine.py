@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Protocol
 
-from communications.ledger import reap
+from communications.reaper import reap
 from core.db import read, write
 from core.errors import UnavailableError
 from echelonx.demo.workspace import Workspace, child_environment

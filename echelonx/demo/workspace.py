@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
 
 from core.errors import ConflictError, NotFoundError
+from core.secret import KEY_FILE
 from core.settings import Settings
 from echelonx.server import free_port
 
@@ -68,7 +70,18 @@ class Workspace:
                 remedy="echelonx demo --clean, then start anew",
             )
         chosen = port if port is not None else free_port(self.state.get("port", PORT))
+        if seed is not None and self.fresh:
+            self._fix_key(seed)
         self.keep(seed=made_with or seed or SEED, port=chosen or free_port())
+
+    def _fix_key(self, seed: int) -> None:
+        """Make the secret key from the seed: references, and so outcomes, are then the same.
+
+        Everybody can make it too; it protects pretended providers on this machine.
+        """
+        path = self.directory / KEY_FILE
+        path.touch(mode=0o600)
+        path.write_text(sha256(f"echelonx demo {seed}".encode()).hexdigest() + "\n")
 
     def settings(self, database_url: str | None, broker_url: str | None) -> Settings:
         """Return the settings of the demo: the environment's have no say in it.

@@ -16,6 +16,7 @@ from communications.communication import Communication, MessageType, Reason
 from communications.content import ContentStore, VersionContent
 from communications.dispatch import Dispatcher
 from communications.ledger import hold_run
+from communications.reaper import reap
 from communications.reference import References
 from communications.status import Status
 from communications.urls import Urls
@@ -294,7 +295,7 @@ def test_a_crash_at_any_commit_repeats_nothing_and_loses_nothing(
     monkeypatch.setattr(module, "write", real)
     clock.advance(seconds=121)
     with write(sessions) as session:
-        module.ledger.reap(session, clock)
+        reap(session, clock)
     drain(dispatcher, account_id)
 
     sent = [message.to + str(REFERENCES.read(message.reference)[0]) for message in Scripted.sent]

@@ -11,6 +11,7 @@ from communications import ledger
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, MessageType, Reason
 from communications.ledger import Cursor
+from communications.reaper import reap
 from communications.status import Status
 from core.db import write
 from members.consent import ConsentState, CurrentConsent
@@ -233,12 +234,12 @@ def test_a_dead_workers_sending_rows_become_unknown_and_never_queued(
 ) -> None:
     (sent,) = sending()
     with write(sessions) as session:
-        assert ledger.reap(session, clock) == 0
+        assert reap(session, clock) == 0
     clock.advance(seconds=121)
 
     with write(sessions) as session:
-        assert ledger.reap(session, clock) == 1
-        assert ledger.reap(session, clock) == 0
+        assert reap(session, clock) == 1
+        assert reap(session, clock) == 0
 
     found = row(sent.id)
     assert (found.status, found.reason) == (Status.UNKNOWN, Reason.WORKER_STOPPED)
@@ -260,7 +261,7 @@ def test_a_process_known_to_be_dead_is_reaped_without_waiting_for_its_lease(
     take(1, owner="other#1")
 
     with write(sessions) as session:
-        assert ledger.reap(session, clock, owners=["worker#"]) == 1
+        assert reap(session, clock, owners=["worker#"]) == 1
 
     assert row(sent.id).status is Status.UNKNOWN
     assert row(claimed).lease_until is None

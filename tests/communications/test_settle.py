@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
 from communications.attempt import Attempt
 from communications.communication import Communication, Reason
-from communications.ledger import free_run, hold_run, reap, skip_queued
+from communications.ledger import free_run, hold_run, skip_queued
+from communications.reaper import reap
 from communications.settle import MAX_TRIES, Settled, backoff, settle
 from communications.status import Rank, Status
 from core.db import write
