@@ -49,6 +49,26 @@ def test_the_word_said_last_counts_whatever_order_it_is_heard_in(
         assert session.scalar(select(func.count()).select_from(Consent)) == 3
 
 
+def test_a_word_from_the_future_does_not_outlast_the_next_one(
+    sessions, clock, client_id, member_id
+) -> None:
+    for state, ahead in ((ConsentState.GRANTED, 9000), (ConsentState.WITHDRAWN, 0)):
+        with write(sessions) as session:
+            record(
+                session,
+                clock,
+                client_id=client_id,
+                member_id=member_id,
+                channel="email",
+                state=state,
+                source="test",
+                occurred_at=clock.now() + timedelta(hours=ahead),
+            )
+
+    with sessions() as session:
+        assert session.scalars(select(CurrentConsent.state)).one() is ConsentState.WITHDRAWN
+
+
 def test_of_two_words_at_one_instant_the_later_written_counts(
     sessions, clock, client_id, member_id
 ) -> None:
