@@ -50,6 +50,7 @@ lint: .venv/.dev ## style, types, layers
 check: lint test ## everything CI runs
 
 bench: .venv/.dev ## measure (see bench/README.md); needs PostgreSQL and Debian's postfix
+	@command -v smtp-sink >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postfix)
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: | .venv/bin/python ## write the lock files anew from pyproject.toml
