@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, delete, select
+from sqlalchemy import ForeignKey, String, UniqueConstraint, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -33,6 +33,7 @@ class SuppressionReason(enum.StrEnum):
 
 OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.STOPPED)
 """What a person said themselves, and may take back."""
+KEY = ("client_id", "channel", "address_hash", "scope")
 
 
 class Suppression(Base):
@@ -90,12 +91,26 @@ def suppress_many(session: Session, rows: Sequence[dict[str, Any]]) -> int:
         return 0
     make = sqlite.insert if is_sqlite(session) else postgresql.insert
     told = make(Suppression)
+    # Spelt out, as IN takes a list and a statement for many rows takes none.
+    own = or_(*[Suppression.reason == word for word in OWN_WORD])
+    firm = and_(*[told.excluded.reason != word for word in OWN_WORD])
     statement = told.on_conflict_do_update(
-        index_elements=["client_id", "channel", "address_hash", "scope"],
+        index_elements=list(KEY),
         set_={"reason": told.excluded.reason, "evidence": told.excluded.evidence},
-        where=Suppression.reason.in_(OWN_WORD) & told.excluded.reason.not_in(OWN_WORD),
+        where=own & firm,
     ).returning(Suppression.id)
-    return len(session.scalars(statement, list(rows)).all())
+    return len(session.scalars(statement, _each_once(rows)).all())
+
+
+def _each_once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave one row of each key, the first firm one: PostgreSQL takes no key twice at once."""
+    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in KEY)
+        before = kept.setdefault(key, row)
+        if before["reason"] in OWN_WORD and row["reason"] not in OWN_WORD:
+            kept[key] = row
+    return list(kept.values())
 
 
 def lift(

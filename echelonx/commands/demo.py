@@ -84,12 +84,14 @@ def _prepared(directory: Path, given: dict[str, Any]) -> tuple[Workspace, Any]:
         )
     workspace = Workspace(directory)
     workspace.choose(seed=given["seed"], port=given["port"])
-    return workspace, workspace.settings(database, broker)
+    settings = workspace.settings(database, broker)
+    workspace.write_environment(settings)
+    return workspace, settings
 
 
 def _told(screen: Screen, playing: Demo, document: dict[str, Any]) -> None:
     settings, workspace = playing.settings, playing.workspace
-    env = workspace.write_environment(settings)
+    env = workspace.environment_file
     screen.result(
         document["channels"],
         {

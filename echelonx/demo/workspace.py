@@ -109,13 +109,17 @@ class Workspace:
             log_level="WARNING",
         )
 
-    def write_environment(self, settings: Settings) -> Path:
-        """Write a file to source, after which `echelonx` commands speak of the demo."""
-        path = self.directory / "env"
+    @property
+    def environment_file(self) -> Path:
+        """A file to source, after which `echelonx` commands speak of the demo."""
+        return self.directory / "env"
+
+    def write_environment(self, settings: Settings) -> None:
+        """Write that file."""
+        path = self.environment_file
         lines = (f"export {name}='{value}'\n" for name, value in environment(settings).items())
         path.touch(mode=0o600)
         path.write_text("".join(lines))
-        return path
 
 
 def environment(settings: Settings) -> Mapping[str, str]:

@@ -13,7 +13,15 @@ from members.consent import Consent, ConsentState, CurrentConsent, record
 from members.errors import SegmentNameTakenError, SegmentNotFoundError
 from members.member import Member
 from members.segment import create_segment, update_segment
-from members.suppression import Scope, SuppressionReason, is_suppressed, lift, suppress
+from members.suppression import (
+    Scope,
+    Suppression,
+    SuppressionReason,
+    is_suppressed,
+    lift,
+    suppress,
+    suppress_many,
+)
 
 
 @pytest.fixture
@@ -183,3 +191,28 @@ def test_an_older_start_does_not_undo_a_newer_stop(sessions, clock, client_id) -
 
         assert lift(session, reason=stopped, before=before, **address) == 0
         assert lift(session, reason=stopped, before=clock.now(), **address) == 1
+
+
+def test_many_are_suppressed_at_once_and_one_named_twice_is_one(sessions, clock, client_id) -> None:
+    def row(number: int, reason: SuppressionReason) -> dict[str, object]:
+        return {
+            "client_id": client_id,
+            "channel": "email",
+            "address_hash": f"{number:032d}",
+            "masked": "a***",
+            "scope": Scope.MARKETING,
+            "reason": reason,
+            "evidence": None,
+            "since": clock.now(),
+        }
+
+    own, firm = SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED
+    rows = [row(1, own), row(2, own), row(1, firm), row(3, firm), row(3, own)]
+
+    with write(sessions) as session:
+        assert suppress_many(session, rows) == 3
+        assert suppress_many(session, rows) == 0
+        kept = session.execute(
+            select(Suppression.address_hash, Suppression.reason).order_by(Suppression.address_hash)
+        )
+        assert [reason for _, reason in kept] == [firm, own, firm]
