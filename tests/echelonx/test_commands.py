@@ -1,0 +1,156 @@
+"""Mirrors echelonx/commands/: each command against an installation made by `echelonx init`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from echelonx.commands.output import facts, table
+from tests.echelonx.conftest import Call
+
+PEOPLE = """email,first_name,tier,Town,consent.email
+ana@people.example,Ana,elite,Berlin,yes
+bo@people.example,Bo,basic,Vienna,yes
+not an address,Cy,basic,Oslo,yes
+"""
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text(PEOPLE)
+    return path
+
+
+def test_init_prints_a_key_once_and_is_not_repeated(call: Call, shop: dict[str, Any]) -> None:
+    again = call("init", "--name", "Other", "--email", "you@shop.example")
+
+    assert shop["key"].startswith("ex_")
+    assert again.code == 1
+    assert "-> echelonx key new" in again.err
+
+
+def test_migrating_twice_says_the_same(call: Call) -> None:
+    assert call("migrate", "--check").code == 1
+    assert call("migrate").code == 0
+    assert call("migrate", "--check", "--json").json["before"] == "0001"
+
+
+def test_a_dry_run_says_what_an_import_then_does(
+    call: Call, shop: dict[str, Any], people: Path
+) -> None:
+    options = ("--map", "Town=attributes.city", "--json")
+
+    rehearsed = call("import", str(people), "--dry-run", *options)
+    nobody = call("segment", "count", "everyone", "--json").json
+    done = call("import", str(people), *options)
+
+    assert nobody["members"] == 0
+    assert (rehearsed.code, done.code) == (4, 4), "4: a row was rejected"
+    for name in ("rows", "created", "updated", "unchanged", "rejected"):
+        assert rehearsed.json[name] == done.json[name]
+    assert done.json["created"] == 2
+    assert "not an address" in people.with_suffix(".rejects.csv").read_text()
+
+
+def test_a_map_without_a_sign_is_a_usage_error(
+    call: Call, shop: dict[str, Any], people: Path
+) -> None:
+    told = call("import", str(people), "--map", "Town")
+
+    assert told.code == 2
+    assert '-> write --map "Header=field"' in told.err
+
+
+def test_a_rule_is_counted_and_its_people_shown(
+    call: Call, shop: dict[str, Any], people: Path
+) -> None:
+    call("import", str(people), "--map", "Town=attributes.city")
+
+    counted = call("segment", "count", 'attributes.city = "Berlin"', "--json").json
+    shown = call("segment", "show", 'tier = "elite"', "--json").json
+    wrong = call("segment", "count", "teir = elite")
+
+    assert (counted["members"], counted["email"]) == (1, 1)
+    assert [one["first_name"] for one in shown["members"]] == ["Ana"]
+    assert wrong.code == 1
+    assert "tier" in wrong.err, "the nearest name is offered"
+
+
+def test_a_person_is_found_by_id_and_by_address(
+    call: Call, shop: dict[str, Any], people: Path
+) -> None:
+    call("import", str(people))
+
+    by_address = call("member", "show", "Ana@people.example", "--json").json
+
+    assert by_address["first_name"] == "Ana"
+    assert call("member", "show", str(by_address["id"]), "--json").json == by_address
+    assert call("member", "show", "nobody@people.example").code == 1
+
+
+def test_a_suppressed_address_is_said_to_be(call: Call, shop: dict[str, Any]) -> None:
+    assert call("suppress", "check", "email", "ana@people.example").code == 0
+
+    call("suppress", "add", "email", "Ana@People.example", "--scope", "marketing")
+
+    checked = call("suppress", "check", "email", "ana@people.example", "--json")
+    assert checked.code == 1
+    assert (checked.json["suppressed_marketing"], checked.json["suppressed_all"]) == (True, False)
+    assert "ana@people.example" not in checked.out
+
+
+def test_keys_and_users_are_made(call: Call, shop: dict[str, Any]) -> None:
+    key = call("key", "new", "--name", "Checkout")
+    user = call("user", "add", "Mia@shop.example", "--role", "admin", "--json")
+
+    assert key.out.startswith("ex_")
+    assert user.json["email"] == "mia@shop.example"
+
+
+def test_an_empty_shop_has_empty_lists(call: Call, shop: dict[str, Any]) -> None:
+    assert call("campaign", "list").out.strip() == "(none)"
+    assert call("log", "tail", "--json").out == ""
+    assert call("log", "show", "1").code == 1
+
+
+def test_the_doctor_is_calm_about_a_fresh_shop(call: Call, shop: dict[str, Any]) -> None:
+    told = call("doctor", "--json")
+
+    states = {one["name"]: one["state"] for one in told.json["checks"]}
+    assert told.code == 0
+    assert (states["Database"], states["Schema"], states["Secret key"]) == ("ok", "ok", "ok")
+
+
+def test_the_doctor_says_how_to_begin_and_makes_nothing(call: Call, tmp_path: Path) -> None:
+    told = call("doctor")
+
+    assert told.code == 1
+    assert "-> echelonx init" in told.out
+    assert list(tmp_path.glob("*.db")) == []
+
+
+def test_the_doctor_refuses_a_key_that_others_can_read(
+    call: Call, shop: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "secret.key").chmod(0o644)
+
+    told = call("doctor")
+
+    assert told.code == 1
+    assert "-> chmod 600" in told.out
+
+
+def test_the_doctor_names_an_unknown_setting(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHELONX_THRAEDS", "4")
+
+    told = call("doctor", "--json")
+
+    assert told.code == 1
+    assert "ECHELONX_THREADS" in json.dumps(told.json)
+
+
+def test_tables_align_and_facts_leave_out_what_is_empty() -> None:
+    assert table(("a", "n"), [("x", 1), ("yy", 1000)]) == "a       n\nx       1\nyy  1,000"
+    assert facts({"name": "Ana", "tier": None}) == "name  Ana"
