@@ -2,7 +2,7 @@
 
 Callers log ids. What slips through, from us or from a library, is masked on its way out: every
 value of every record, tracebacks included. SDKs that log URLs and headers at INFO are pinned to
-WARNING (RELIABILITY F39).
+WARNING (RELIABILITY F39), and so are libraries that tell of every tick and every ring.
 """
 
 import logging
@@ -17,7 +17,9 @@ from structlog.typing import EventDict, Processor
 if TYPE_CHECKING:
     from core.settings import Settings
 
-TALKATIVE = ("twilio", "sendgrid", "urllib3", "python_http_client")
+TALKATIVE = (
+    "twilio", "sendgrid", "urllib3", "python_http_client", "alembic", "apscheduler", "celery",
+)  # fmt: skip
 HIDDEN = "***"
 MAX_DEPTH = 6
 MULTILINE = frozenset({"exception", "stack"})

@@ -37,7 +37,8 @@ log = get(__name__)
 
 STOP_SECONDS = 30.0
 SOON_SECONDS = 1.0
-"""For what nothing rings: clicks past their two quiet seconds, runs whose last message left."""
+"""For what nothing rings here: a launch by another process, clicks past their two quiet seconds,
+runs whose last message left. Each look is one small query."""
 REST_SECONDS = 0.05
 SET_SECONDS = 0.1
 """Receipts that come in a tenth of a second are applied as one set."""
@@ -147,7 +148,7 @@ class Runner:
         bell, inbox = services.send_bell, services.inbox_bell
         soon = min(interval, SOON_SECONDS)
         return [
-            Pump("fan-out", expand, bell=bell, interval=interval, rest=REST_SECONDS),
+            Pump("fan-out", expand, bell=bell, interval=soon, rest=REST_SECONDS),
             Pump("inbox", digest, bell=inbox, interval=soon, rest=SET_SECONDS),
             Pump("care", care.unit, bell=bell, interval=soon, rest=SET_SECONDS),
         ]
