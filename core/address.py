@@ -34,6 +34,8 @@ PLAIN = re.compile(
 BETWEEN_ADDRESSES = re.compile(r"[,;]|@.*@")
 PHONE_TEXT = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u2212]+").fullmatch
 """Digits of any script, and what people put between them, with every kind of dash."""
+SEPARATORS = str.maketrans("", "", " ()-.")
+"""What most people put between digits; it says nothing."""
 EXTENSION = re.compile(r"(?i)(?:;?ext\.?|extn\.?|extension|x|#)[\s.:=]*\d+\s*$").search
 
 PROBLEMS = {
@@ -172,8 +174,10 @@ def normalise_phone(text: str, country: str | None, *, field: str | None = None)
     cannot exist, premium-rate numbers, extensions and keypad letters raise AddressError, with
     `field` as its field.
     """
-    if surely_valid(text):
-        return text
+    if text.startswith("+"):
+        plain = text.translate(SEPARATORS)
+        if surely_valid(plain):
+            return plain
     try:
         return _odd_phone(text, country)
     except AddressError as error:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.address import AddressError, _odd_phone
+from core.address import AddressError, _odd_phone, normalise_phone
 from core.numbering import surely_valid
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -70,3 +70,17 @@ def test_a_quick_yes_is_the_long_ways_answer_around_the_numbers_of_every_country
                     said_yes += 1
                     assert the_long_way(text) == text
     assert said_yes > len(REGIONS)
+
+
+@given(
+    st.sampled_from(["12015550123", "442079460123", "33612345678", "39061234567", "4930231251"]),
+    st.lists(st.sampled_from(["", "", "", " ", "-", ".", "(", ")", " (", ") "]), min_size=12),
+)
+def test_what_stands_between_the_digits_changes_nothing(digits: str, between: list[str]) -> None:
+    text = "+" + "".join(f"{sign}{digit}" for digit, sign in zip(digits, between, strict=False))
+
+    try:
+        quick = normalise_phone(text, None)
+    except AddressError:
+        quick = None
+    assert quick == the_long_way(text)
