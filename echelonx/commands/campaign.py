@@ -104,11 +104,15 @@ def launch(campaign_id: int, watching: bool, client_id: int | None, as_json: boo
             run = launch_campaign(
                 session, services.clock, client_id=client.id, campaign_id=campaign_id
             )
-            values = {"campaign": campaign_id, "run": run.id if run else None}
+            values = {
+                "campaign": campaign_id,
+                "run": run.id if run else None,
+                "status": run.status.value if run else "scheduled",
+            }
         services.bell.ring()
         if watching and run is not None:
             return _watched(services, client_id, campaign_id, as_json=as_json)
-    text = f"run {values['run']} is under way" if values["run"] else "scheduled"
+    text = f"run {values['run']} is {values['status']}" if values["run"] else "scheduled"
     answer(values, text, as_json=as_json)
     return 0
 
