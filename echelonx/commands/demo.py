@@ -92,13 +92,7 @@ def _prepared(directory: Path, given: dict[str, Any]) -> tuple[Workspace, Any]:
 def _told(screen: Screen, playing: Demo, document: dict[str, Any]) -> None:
     settings, workspace = playing.settings, playing.workspace
     env = workspace.environment_file
-    screen.result(
-        document["channels"],
-        {
-            "sum": "audience = sent + skipped + failed + unknown; "
-            "sent = delivered + bounced + pending",
-        },
-    )
+    screen.result(document["channels"])
     screen.box(
         f"Ready in {document['seconds']:.1f} s",
         {

@@ -19,7 +19,12 @@ from echelonx.demo.figures import CHANNELS, Figures, Numbers
 
 WIDTH = 80
 TITLES = {"email": "Email", "sms": "SMS", "push": "Push"}
-RESULT = ("audience", "sent", "skipped", "failed", "delivered", "bounced", "read", "clicked")
+RESULT = (
+    "audience", "sent", "skipped", "failed", "unknown", "delivered", "bounced", "pending", "read",
+)  # fmt: skip
+"""What adds up, and a taste of what follows, in 80 columns."""
+FURTHER = ("clicked", "replied")
+ADDS_UP = "audience = sent + skipped + failed + unknown\nsent = delivered + bounced + pending"
 PLAIN_SECONDS = 10.0
 
 
@@ -74,8 +79,8 @@ class Screen:
         with Live(console=self.console, refresh_per_second=4) as live:
             yield lambda figures: live.update(_bars(figures, ticking() - started))
 
-    def result(self, channels: Numbers, numbers: Mapping[str, str]) -> None:
-        """Write the result table, and sentences below it."""
+    def result(self, channels: Numbers) -> None:
+        """Write the result table, and how it adds up."""
         table = Table(
             box=SIMPLE_HEAD if self._fancy else ASCII, pad_edge=False, padding=(0, 0, 0, 1)
         )
@@ -87,8 +92,8 @@ class Screen:
                 cells = [f"{channels[channel][name]:,}" for name in RESULT]
                 table.add_row(TITLES[channel], *cells)
         self.console.print(table)
-        for text in numbers.values():
-            self.say(text)
+        clicked, replied = (sum(one[name] for one in channels.values()) for name in FURTHER)
+        self.say(f"{ADDS_UP}\n{clicked:,} clicked a link, {replied:,} replied.")
 
     def box(self, title: str, rows: Mapping[str, str]) -> None:
         """Write what to do next."""
