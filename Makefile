@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 PYTEST ?= $(BIN)/python -m pytest
 
-.PHONY: help setup demo run test lint check bench lock clean
+.PHONY: help setup demo run test chaos lint check bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ run: .venv/.runtime ## web, scheduler and workers in one process
 test: .venv/.dev ## run the tests (on PostgreSQL too, where it can be reached)
 	@$(PYTEST) -n 2 $(ARGS)
 
+chaos: .venv/.dev ## kill, freeze and cut off everything at full size (about an hour; CHAOS=file for its numbers)
+	@ECHELONX_TEST_CHAOS=$(abspath $(or $(CHAOS),chaos.jsonl)) $(PYTEST) tests/faults $(ARGS)
+
 lint: .venv/.dev ## style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -55,7 +58,7 @@ bench: .venv/.dev ## measure (see bench/README.md); needs PostgreSQL and Debian'
 
 lock: | .venv/bin/python ## write the lock files anew from pyproject.toml
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra scale pyproject.toml -o requirements.lock
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra scale --group dev pyproject.toml -o requirements-dev.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra scale --extra files --group dev pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis echelonx-demo
