@@ -568,6 +568,7 @@ def upgrade() -> None:
             name=op.f("uq_communications_run_id_member_id_channel"),
         ),
         postgresql_with={"fillfactor": 70},
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("communications", schema=None) as batch_op:
         batch_op.create_index(
