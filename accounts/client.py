@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import ForeignKey, Index, Numeric, String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.client_settings import checked_settings
 from core.address import is_country, normalise_email, normalise_phone
 from core.clock import Clock
 from core.db import Base, Id
@@ -110,6 +111,8 @@ def create_client(
         {"name": name, "country": country, "timezone": timezone, "address": address, **fields},
         country,
     )
+    if "settings" in values:
+        values["settings"] = checked_settings(values["settings"], {})
     now = clock.now()
     made = Client(**values, created_by=created_by, created_at=now, updated_at=now)
     session.add(made)
@@ -118,9 +121,14 @@ def create_client(
 
 
 def update_client(session: Session, clock: Clock, *, client_id: int, **changes: Any) -> Client:
-    """Change fields of CHANGEABLE. Raises NotFoundError, or InvalidError naming the field."""
+    """Change fields of CHANGEABLE; of the settings, those that are named.
+
+    Raises NotFoundError, or InvalidError naming the field.
+    """
     found = client(session, client_id)
     values = _checked(changes, changes.get("country", found.country))
+    if "settings" in values:
+        values["settings"] = checked_settings(values["settings"], found.settings)
     for name, value in values.items():
         setattr(found, name, value)
     found.updated_at = clock.now()

@@ -1,8 +1,8 @@
 """The one address normaliser: two spellings of one address become one text, or are refused.
 
 Everything that stores, compares, suppresses or sends goes through here, because a person imported
-as `User@Example.COM` and typed as `user@example.com` must not get two messages (RELIABILITY
-B070-B085). A normal form is a fixed point: normalising it again changes nothing.
+as `User@Example.COM` and typed as `user@example.com` must not get two messages. A normal
+form is a fixed point: normalising it again changes nothing.
 
 Plus-tags and dots before the @ are kept: only the receiving domain knows whether they matter.
 Whether an address exists is not asked here.
@@ -31,7 +31,8 @@ PLAIN = re.compile(
     r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
     r"@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]{2,}"
 ).fullmatch
-BETWEEN_ADDRESSES = re.compile(r"[,;]|@.*@")
+BETWEEN_ADDRESSES = re.compile(r"[,;]|@[^@].*@")
+"""A doubled @ is a slip of the finger in one address."""
 PHONE_TEXT = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u2212]+").fullmatch
 """Digits of any script, and what people put between them, with every kind of dash."""
 SEPARATORS = str.maketrans("", "", " ()-.")
@@ -235,11 +236,17 @@ class AddressHasher:
 
     def __init__(self, key: bytes) -> None:
         self._keyed = blake2b(key=key, digest_size=16)
+        self._begun: dict[tuple[int, str], blake2b] = {}
 
     def hash(self, client_id: int, kind: str, value: str) -> str:
         """Return 32 hex characters for a normal form; clients cannot compare theirs."""
-        keyed = self._keyed.copy()
-        keyed.update(f"{client_id}:{kind}:{value}".encode())
+        begun = self._begun.get((client_id, kind))
+        if begun is None:
+            begun = self._keyed.copy()
+            begun.update(f"{client_id}:{kind}:".encode())
+            self._begun[client_id, kind] = begun
+        keyed = begun.copy()
+        keyed.update(value.encode())
         return keyed.hexdigest()
 
 

@@ -44,6 +44,6 @@ class ManualClock:
 def ticking() -> float:
     """Return seconds of a clock nobody can set, that also counts a suspended machine's sleep.
 
-    Deadlines use it: a wall clock moved back must not prolong a lease (RELIABILITY 3.7).
+    Deadlines use it: a wall clock moved back must not prolong a lease.
     """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,7 +1,7 @@
 """Declarative base, column types and engines, the same on SQLite and PostgreSQL.
 
 Both databases are opened here and nowhere else, because durability is decided here: an intent to
-send that a power cut can take back would become a second send (RELIABILITY 3.8, C14). So SQLite
+send that a power cut can take back would become a second send (docs/why/sending.md). So SQLite
 runs in WAL mode with synchronous=FULL and every transaction that writes starts with BEGIN
 IMMEDIATE; PostgreSQL runs with synchronous_commit=on.
 
@@ -11,11 +11,12 @@ Invariants
 """
 
 import enum
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
@@ -32,10 +33,20 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+from sqlalchemy.pool import StaticPool
 
 Sessions = sessionmaker[Session]
 """Makes sessions; what wiring hands to whoever needs the database."""
+
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What is raised while the database cannot be reached, or is too busy: the same may work later."""
+
+DEADLOCK, DEADLOCKS = "40P01", 5
+"""PostgreSQL's name for it, and how many in a row are believed to be chance."""
+T = TypeVar("T")
 
 TURNS: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 """Whose turn it is to write, on SQLite."""
@@ -104,7 +115,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     """Open the database at `url` (`sqlite:///file.db` or `postgresql+psycopg://…`).
 
     Errors do not show parameters: they hold addresses and texts, and errors are logged.
-    Call it in the process that will use it: a pool must not cross a fork (RELIABILITY 2, no. 13).
+    Call it in the process that will use it: a pool must not cross a fork.
     """
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -121,8 +132,49 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         max_overflow=20,
         pool_timeout=60,
         hide_parameters=True,
-        connect_args={"options": "-c synchronous_commit=on -c TimeZone=UTC"},
+        # Compiling a query to machine code takes 0.15 s, most of what a segment's count takes.
+        connect_args={"options": "-c synchronous_commit=on -c TimeZone=UTC -c jit=off"},
     )
+
+
+@contextmanager
+def rehearsal(sessions: Sessions) -> Iterator[Session]:
+    """Give a session whose work is taken back at the end, however much it wrote.
+
+    On SQLite it works on a copy that is nowhere to be found and gone with its connection: there is
+    one right to write, and others need it meanwhile.
+    """
+    with read(sessions) as session:
+        if session.get_bind().dialect.name == "sqlite":
+            engine = _sqlite_copy(session)
+            sessions = sessionmaker(engine, expire_on_commit=False)
+    with sessions() as session:
+        try:
+            yield session
+        finally:
+            session.rollback()
+            if is_sqlite(session):
+                engine.dispose()
+
+
+def _sqlite_copy(session: Session) -> Engine:
+    """Copy the database into a file without a name, in SQLite's directory for temporary files.
+
+    Raises OperationalError when there is no room for it.
+    """
+    copy = sqlite3.connect("", check_same_thread=False)
+    source: Any = session.connection().connection.driver_connection
+    try:
+        source.backup(copy)
+    except sqlite3.Error as error:  # no room, as a rule
+        copy.close()
+        raise OperationalError("backup", None, error) from error
+    engine = create_engine(
+        "sqlite://", creator=lambda: copy, poolclass=StaticPool, hide_parameters=True
+    )
+    event.listen(engine, "connect", _sqlite_connect)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
 
 
 def _sqlite_connect(connection: Any, record: object) -> None:
@@ -170,6 +222,22 @@ def read(sessions: Sessions) -> Iterator[Session]:
         if session.get_bind().dialect.name == "sqlite":
             session.connection(execution_options={"sqlite_begin": "DEFERRED"})
         yield session
+
+
+def over_deadlocks(session: Session, work: Callable[[], T]) -> T:
+    """Return what `work` does in a savepoint; again, up to five times, when it was in a deadlock.
+
+    For statements over many rows of a table that others change a few rows at a time, in whatever
+    order PostgreSQL meets them. The savepoint gives back what was locked, so the others go on.
+    """
+    for _ in range(DEADLOCKS - 1):
+        try:
+            with session.begin_nested():
+                return work()
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+    return work()
 
 
 def is_sqlite(session: Session) -> bool:

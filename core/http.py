@@ -1,7 +1,7 @@
 """Egress: the one way out over HTTP, without redirects, retries or private addresses.
 
 Every request to a URL that somebody configured goes through here, so the guard against reaching
-our own network stands in one place (RELIABILITY B050-B052). Names are resolved once, all answers
+our own network stands in one place. Names are resolved once, all answers
 are checked, and the connection is made to a checked address: a second answer from a hostile name
 server is never asked for.
 
@@ -30,6 +30,7 @@ from urllib3.exceptions import (
 from urllib3.util import Timeout, parse_url
 
 from core.clock import ticking
+from core.failpoint import reach
 
 MAX_BODY = 5 * 1024 * 1024
 MAX_IDLE = 4.0
@@ -58,6 +59,8 @@ class Reply:
     """Whether a byte of the request may have left."""
     error: str | None = None
     """Why there is no answer, without addresses or secrets."""
+    refused: bool = False
+    """The guard said no: another try is of no use."""
 
 
 @dataclass(slots=True)
@@ -122,7 +125,7 @@ class Egress:
         """Send one request once; a redirect is an answer like any other."""
         refusal = self._refusal(url)
         if refusal:
-            return Reply(None, sent=False, error=refusal)
+            return Reply(None, sent=False, error=refusal, refused=True)
         call = _Call(
             allow_private=self._allow_private,
             resolve=self._resolve,
@@ -133,7 +136,9 @@ class Egress:
         try:
             return self._exchange(method, url, headers, body)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            return Reply(None, sent=call.begun, error=_reason(error, begun=call.begun))
+            refused = isinstance(error, _RefusedError)
+            reason = _reason(error, begun=call.begun)
+            return Reply(None, sent=call.begun, error=reason, refused=refused)
         finally:
             _CALL.reset(reset)
 
@@ -251,6 +256,10 @@ class _Connection(HTTPConnection):
             self.sock.settimeout(call.patience)
             self.sock.deadline = call.deadline
         super().send(data)
+
+    def getresponse(self) -> Any:
+        reach("C7")
+        return super().getresponse()
 
     def _new_conn(self) -> socket.socket:
         call = _CALL.get()

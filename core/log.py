@@ -2,7 +2,7 @@
 
 Callers log ids. What slips through, from us or from a library, is masked on its way out: every
 value of every record, tracebacks included. SDKs that log URLs and headers at INFO are pinned to
-WARNING (RELIABILITY F39), and so are libraries that tell of every tick and every ring.
+WARNING, and so are libraries that tell of every tick and every ring.
 """
 
 import logging

@@ -5,20 +5,28 @@ one array (PostgreSQL) or one JSON text (SQLite) does not (LIBS 3).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    BindParameter,
     ColumnElement,
+    Dialect,
     FromClause,
+    Select,
     String,
+    TypeDecorator,
     any_,
     bindparam,
     column,
+    exists,
     func,
     select,
+    true,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import TypeEngine
@@ -33,9 +41,72 @@ def among(
     if is_sqlite(session):
         each = func.json_each(json.dumps(list(values))).table_valued("value")
         return wanted.in_(select(each.c.value))
-    kind = String() if values and isinstance(values[0], str) else BigInteger()
-    array = bindparam(None, list(values), type_=ARRAY(kind))
+    array, _ = _array(values)
     return wanted == any_(array)
+
+
+def look_up(
+    session: Session,
+    found: Select[*tuple[Any, ...]],
+    wanted: InstrumentedAttribute[Any],
+    values: Sequence[int] | Sequence[str],
+) -> Select[*tuple[Any, ...]]:
+    """Return `found` for each of `values` of `wanted`: an index asked once for each value.
+
+    Beside core.sql.by_index(), for tables without statistics. A plain join leaves the order to the
+    database, which without them reads every row for every value: measured, a thousand keys among
+    20,000 took 0.5 s on PostgreSQL and 1.2 s on SQLite instead of 5 ms.
+    """
+    if is_sqlite(session):
+        return found.where(among(session, wanted, values))
+    array, kind = _array(values)
+    given = func.unnest(array).table_valued(column("value", kind), name="given").render_derived()
+    # OFFSET keeps PostgreSQL from taking it apart and joining it the other way round.
+    one = found.where(wanted == given.c.value).offset(0).correlate(given).lateral("one")
+    return select(*one.c).select_from(given.join(one, true()))
+
+
+class _Told(TypeDecorator[Any]):
+    """An array given as PostgreSQL's text for it: the driver takes 5 µs a value for a list."""
+
+    impl = ARRAY
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Return what makes the text."""
+        del dialect
+        return _text_of
+
+
+def _array(values: Sequence[Any]) -> tuple[BindParameter[Any], TypeEngine[Any]]:
+    """Return values as one array, and their type."""
+    kind = String() if values and isinstance(values[0], str) else BigInteger()
+    return bindparam(None, list(values), type_=_Told(kind)), kind
+
+
+def _text_of(values: Sequence[Any]) -> str:
+    if not (values and isinstance(values[0], str)):
+        return f"{{{','.join(map(str, values))}}}"
+    told = '","'.join(values)
+    if "\\" in told or told.count('"') != 2 * (len(values) - 1):
+        told = '","'.join([one.replace("\\", r"\\").replace('"', r"\"") for one in values])
+    return f'{{"{told}"}}'
+
+
+def within(
+    session: Session, wanted: InstrumentedAttribute[int], ids: Select[Any]
+) -> ColumnElement[bool]:
+    """Return `wanted` is one of the ids that a query finds; they are never NULL.
+
+    PostgreSQL joins EXISTS and NOT EXISTS like tables. `NOT IN` it answers from a hash table that
+    must fit work_mem, and where it does not, from the whole list once a row: measured, hours for a
+    million members instead of a second. SQLite reads the list once, and keeps it as an index.
+    """
+    if is_sqlite(session):
+        return wanted.in_(ids)
+    found = ids.subquery()
+    (column_of_ids,) = found.c
+    return exists().where(column_of_ids == wanted)
 
 
 def table(
@@ -43,11 +114,12 @@ def table(
 ) -> FromClause:
     """Return `rows` as a table with `columns`, to join an UPDATE or INSERT with.
 
-    Values are integers, text, Decimal or None. One statement that the database plans once:
-    measured, a third of the client's CPU of as many executions with parameters.
+    Values are integers, booleans, text, Decimal, days, instants or None. One statement that the
+    database plans once: measured, a third of the client's CPU of as many executions with
+    parameters.
     """
     if is_sqlite(session):
-        each = func.json_each(json.dumps([list(row) for row in rows], default=float))
+        each = func.json_each(json.dumps([list(row) for row in rows], default=_kept))
         source = each.table_valued("value", name="rows_json")
         fields = [
             func.json_extract(source.c.value, f"$[{number}]", type_=kind).label(name)
@@ -62,3 +134,12 @@ def table(
         *[column(name, kind) for name, kind in columns.items()], name="rows_given"
     )
     return given.render_derived()
+
+
+def _kept(value: Decimal | date) -> float | str:
+    """Return what JSON does not know as SQLite keeps it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value)

@@ -139,7 +139,8 @@ class Settings:
     public_url: str = _setting(
         "http://127.0.0.1:8000",
         _public_url,
-        "Where people and providers reach us; links in messages start with it.",
+        "Where people and providers reach us; links in messages start with it. Unset, it has the "
+        "port of `ECHELONX_PORT`.",
     )
     host: str = _setting("127.0.0.1", _text, "The address the web server listens on.")
     port: int = _setting(
@@ -156,6 +157,25 @@ class Settings:
         _whole(10, 3600),
         "How long a worker may hold a message before others take it back; no send may take longer.",
     )
+    answer_seconds: float = _setting(
+        20.0,
+        _seconds(0.5, 60),
+        "How long a provider may take to answer; after that nobody can tell what it did. "
+        "With the seconds it takes to connect (an eighth of a lease, at most 5), it must fit into "
+        "the last three eighths of a lease, in which no send begins.",
+    )
+    metrics_token: Secret | None = _setting(  # noqa: RUF009  (it makes a dataclass field)
+        None,
+        _secret,
+        "The bearer token `/metrics` and `/health/deep` ask for. Unset, they are open in "
+        "development and closed in production.",
+        shown=False,
+    )
+    failpoints: str = _setting(
+        "",
+        _text,
+        "Where this process shall fail, for tests: `C6:kill@3`. Refused in production.",
+    )
     allow_private_egress: bool = _setting(
         False,
         _truth,
@@ -169,15 +189,42 @@ class Settings:
     log_format: Literal["console", "json"] = _setting(
         "console", _one_of("console", "json"), "Lines for people, or one JSON object a line."
     )
+    model_url: str | None = _setting(
+        None,
+        _url("http", "https"),
+        "An OpenAI-compatible endpoint that drafts copy, such as `https://api.openai.com/v1`. "
+        "Unset, nothing is drafted and everything else works.",
+    )
+    model_key: Secret | None = _setting(  # noqa: RUF009  (it makes a dataclass field)
+        None, Secret, "That endpoint's API key, if it needs one.", shown=False
+    )
+    model_name: str | None = _setting(None, _text, "The model that endpoint is asked for.")
     default_country: str | None = _setting(
         None, _country, "How phone numbers without + are read when the client has no country."
     )
+
+    @property
+    def connect_seconds(self) -> float:
+        """How long connecting to a provider may take."""
+        return min(5.0, self.lease_seconds / 8)
+
+    def _check_answer(self) -> None:
+        """Refuse an answer that could come after the lease: others would count it as lost."""
+        room = self.lease_seconds * 3 / 8 - self.connect_seconds
+        if self.answer_seconds > room:
+            raise SettingsError(
+                f"an answer that takes {self.answer_seconds:g} seconds can come after a lease of "
+                f"{self.lease_seconds}",
+                field=f"{PREFIX}ANSWER_SECONDS",
+                remedy=f"set it to {room:g} at most, or {PREFIX}LEASE_SECONDS higher",
+            )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings; an empty variable counts as unset.
 
-        Raises SettingsError for an unknown name, with the nearest known one, and for a bad value.
+        Raises SettingsError for an unknown name, with the nearest known one, for a bad value, and
+        for an answer that may take longer than a lease leaves room for.
         """
         known = {PREFIX + each.name.upper(): each for each in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
@@ -188,7 +235,15 @@ class Settings:
                 raise _unknown(name, known)
             if text.strip():
                 values[known[name].name] = _parsed(name, text.strip(), known[name])
-        return cls(**values)
+        if values.get("port"):
+            values.setdefault("public_url", f"http://127.0.0.1:{values['port']}")
+        settings = cls(**values)
+        settings._check_answer()
+        if settings.failpoints and settings.mode == "production":
+            raise SettingsError(
+                "failpoints are for tests", field=f"{PREFIX}FAILPOINTS", remedy="unset it"
+            )
+        return settings
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> SettingsError:

@@ -1,18 +1,27 @@
 """The condition language as values: what text, JSON, SQL and the evaluator all share.
 
 A condition says something about one member at one instant. It holds no code: fields come from a
-fixed table, values are always bound (RELIABILITY 4.4: depth ≤ 8, leaves ≤ 64, no raw SQL).
+fixed table, values are always bound (depth ≤ 8, leaves ≤ 64, no raw SQL).
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 Value = str | int | float | bool | Decimal | date | None
 MAX_DEPTH = 8
 MAX_LEAVES = 64
 ATTRIBUTES = "attributes."
+EXTERNAL = "external_id."
+"""`external_id.shopify`: what another system calls a member; there may be several such ids."""
+SYSTEM = re.compile(r"[a-z0-9][a-z0-9_.-]{0,21}")
+"""The name of another system."""
+TOTAL = "total"
+"""The property of an event that is its money: `properties.total`, else revenue, else value."""
 
 
 class Kind(StrEnum):
@@ -49,6 +58,14 @@ FIELDS: dict[str, Kind] = {
     "referral_code": Kind.TEXT,
     "created_at": Kind.INSTANT,
     "updated_at": Kind.INSTANT,
+}
+
+
+CHOICES = {
+    # the fields that hold one of a few words
+    "tier": ("basic", "premium", "elite", "executive"),
+    "status": ("active", "inactive", "pending", "suspended", "churned"),
+    "gender": ("male", "female", "other", "prefer_not_to_say"),
 }
 
 
@@ -124,6 +141,69 @@ class InSegment:
     name: str
 
 
+class Measure(StrEnum):
+    """What is asked of a member's events of one name."""
+
+    COUNT = "count"
+    """How often: at least, at most or exactly (>=, <=, =)."""
+    SUM = "sum"
+    """Their money together; nothing where there are none."""
+    FIRST = "first"
+    """When the first one was."""
+    LAST = "last"
+    """When the last one was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What the member did: how often, for how much, when first or last.
+
+    A window is whole days in UTC, today included: 1 day is today.
+    """
+
+    event: str
+    measure: Measure = Measure.COUNT
+    op: Op = Op.GE
+    value: Value = 1
+    """A number for COUNT and SUM; a date, or days for IN_LAST, for FIRST and LAST."""
+    days: int | None = None
+    """Only events of the last so many days; COUNT and SUM only."""
+    where: tuple[Compare, ...] = ()
+    """Only events whose properties are so; `field` is a property's name, or TOTAL."""
+
+
+class Verb(StrEnum):
+    """What became of a message; the values are the words of the text form."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+    READ = "read"
+    CLICKED = "clicked"
+    REPLIED = "replied"
+    BOUNCED = "bounced"
+
+
+@dataclass(frozen=True, slots=True)
+class Messaged:
+    """The member was sent, read, clicked, … a message."""
+
+    verb: Verb
+    campaign: str | Literal[True] | None = None
+    """A campaign's name; True for any campaign; None for any message, also single ones."""
+    channel: str | None = None
+    days: int | None = None
+    """Within so many whole days in UTC, today included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """The member is among a part of all members drawn by lot: always the same for one salt."""
+
+    part: int
+    of: int
+    salt: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class And:
     """All of them."""
@@ -145,8 +225,12 @@ class Not:
     item: "Condition"
 
 
-Condition = Everyone | Compare | HasTag | Consented | Reachable | InSegment | And | Or | Not
+Leaf = Everyone | Compare | HasTag | Consented | Reachable | InSegment | Did | Messaged | Lot
+Condition = Leaf | And | Or | Not
 CHANNELS = ("email", "sms", "push")
+"""What addresses and consents are kept for."""
+MESSAGES = ("sms", "mms", "email", "voice", "chat", "conversation", "push", "webhook")
+"""What messages go by."""
 
 
 def depth(condition: Condition) -> int:
@@ -161,18 +245,34 @@ def depth(condition: Condition) -> int:
 
 
 def leaves(condition: Condition) -> int:
-    """Return how many leaves a condition has."""
+    """Return how many leaves a condition has; each test of an event's properties is one too."""
     match condition:
         case And(items=items) | Or(items=items):
             return sum(leaves(item) for item in items)
         case Not(item=item):
             return leaves(item)
+        case Did(where=where):
+            return 1 + len(where)
         case _:
             return 1
+
+
+def each_leaf(condition: Condition) -> Iterator[Leaf]:
+    """Yield the leaves of a condition from left to right."""
+    match condition:
+        case And(items=items) | Or(items=items):
+            for item in items:
+                yield from each_leaf(item)
+        case Not(item=item):
+            yield from each_leaf(item)
+        case _:
+            yield condition
 
 
 def kind_of(field: str) -> Kind | None:
     """Return what a field holds; None for a field nobody knows."""
     if field.startswith(ATTRIBUTES) and len(field) > len(ATTRIBUTES):
         return Kind.ANY
+    if field.startswith(EXTERNAL) and SYSTEM.fullmatch(field.removeprefix(EXTERNAL)):
+        return Kind.TEXT
     return FIELDS.get(field)
