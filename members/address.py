@@ -36,7 +36,8 @@ class MemberAddress(Base):
     )
 
     id: Mapped[Id]
-    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    client_id: Mapped[int] = mapped_column(BigId)
+    """The member's; a foreign key beside that of the member would cost as much as the row."""
     member_id: Mapped[int] = mapped_column(BigId, ForeignKey("members.id"))
     channel: Mapped[str] = mapped_column(String(16))
     """`email`, `sms` or `push`: the kind of address (mms, voice and chat use `sms`)."""

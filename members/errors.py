@@ -28,6 +28,60 @@ class MemberInvalidError(InvalidError):
     code = "member_invalid"
 
 
+class AddressNotFoundError(NotFoundError):
+    """The member has no such address."""
+
+    code = "address_not_found"
+
+
+class AddressTakenError(ConflictError):
+    """Another member has that address."""
+
+    code = "address_taken"
+
+
+class BulkEditError(ConflictError):
+    """The bulk edit is not in a state in which this can be done."""
+
+    code = "bulk_edit"
+
+
+class BulkEditNotFoundError(NotFoundError):
+    """There is no such bulk edit at this client."""
+
+    code = "bulk_edit_not_found"
+
+
+class DuplicateNotFoundError(NotFoundError):
+    """There is no such pair of members at this client."""
+
+    code = "duplicate_not_found"
+
+
+class ErasureError(ConflictError):
+    """The member cannot be erased now."""
+
+    code = "erasure"
+
+
+class MergeError(ConflictError):
+    """These members cannot be merged or parted."""
+
+    code = "merge"
+
+
+class MergeNotFoundError(NotFoundError):
+    """There is no such merge at this client."""
+
+    code = "merge_not_found"
+
+
+class NoteNotFoundError(NotFoundError):
+    """There is no such note about this member."""
+
+    code = "note_not_found"
+
+
 class SegmentNotFoundError(NotFoundError):
     """There is no such segment at this client."""
 
@@ -40,13 +94,61 @@ class SegmentNameTakenError(ConflictError):
     code = "segment_name_taken"
 
 
+class SegmentInUseError(ConflictError):
+    """The segment is used elsewhere."""
+
+    code = "segment_in_use"
+
+
+class SegmentKindError(ConflictError):
+    """A segment of this kind does not take that."""
+
+    code = "segment_kind"
+
+
 class ImportNotFoundError(NotFoundError):
     """There is no such import at this client."""
 
     code = "import_not_found"
 
 
+class ImportStateError(ConflictError):
+    """The import is not in a state in which this can be done."""
+
+    code = "import_state"
+
+
 class ImportFileError(InvalidError):
     """The file cannot be read as people."""
 
     code = "import_file"
+
+
+class OrderInvalidError(InvalidError):
+    """The order or refund cannot be accepted as it is."""
+
+    code = "order_invalid"
+
+
+class OrderChangedError(ConflictError):
+    """The same id was told before with something else."""
+
+    code = "order_changed"
+
+
+class OrderNotFoundError(NotFoundError):
+    """There is no such order at this client."""
+
+    code = "order_not_found"
+
+
+class ReferralError(ConflictError):
+    """A member cannot be referred by that one."""
+
+    code = "referral"
+
+
+class TierRuleError(InvalidError):
+    """The rules of the tiers cannot be accepted as they are."""
+
+    code = "tier_rule"

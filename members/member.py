@@ -5,7 +5,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Computed,
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+    column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, BigId, Id
@@ -39,6 +49,15 @@ class Gender(enum.StrEnum):
     PREFER_NOT_TO_SAY = "prefer_not_to_say"
 
 
+def _where_given(*columns: str, **options: Any) -> Index:
+    """Return an index without the rows whose last column is NULL: most rows, for most columns.
+
+    Any comparison says that a column is not NULL, so both databases answer it from such an index.
+    """
+    given = column(columns[-1]).is_not(None)
+    return Index(None, *columns, sqlite_where=given, postgresql_where=given, **options)
+
+
 class Member(Base):
     """One person of one client."""
 
@@ -47,12 +66,28 @@ class Member(Base):
         # The business key is the client's own name for the person; two rows would be two persons.
         UniqueConstraint("client_id", "member_id"),
         Index(None, "client_id", "id"),
-        Index(None, "user_id"),
-        Index(None, "client_id", "email"),
         Index(None, "client_id", "tier"),
         Index(None, "client_id", "status"),
-        Index(None, "client_id", "engagement_score"),
-        Index(None, "client_id", "last_active"),
+        _where_given("user_id"),
+        # Pattern operators let PostgreSQL find “ana@…” by its beginning in any collation.
+        _where_given("client_id", "email", postgresql_ops={"email": "varchar_pattern_ops"}),
+        _where_given("client_id", "phone", postgresql_ops={"phone": "varchar_pattern_ops"}),
+        _where_given("client_id", "first_key", postgresql_ops={"first_key": "text_pattern_ops"}),
+        _where_given("client_id", "last_key", postgresql_ops={"last_key": "text_pattern_ops"}),
+        _where_given("client_id", "engagement_score"),
+        _where_given("client_id", "last_active"),
+        _where_given("client_id", "referral_code"),
+        _where_given("referred_by"),
+        _where_given("merged_into"),
+        # Conditions ask for attributes that equal a value. SQLite has no such index, and scans:
+        # there it holds no row, because no member is without attributes.
+        Index(
+            "ix_members_attributes",
+            "attributes",
+            postgresql_using="gin",
+            postgresql_ops={"attributes": "jsonb_path_ops"},
+            sqlite_where=text("attributes IS NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -89,6 +124,17 @@ class Member(Base):
     permissions: Mapped[dict[str, Any] | None]
     referral_code: Mapped[str | None] = mapped_column(String(32))
     referred_by: Mapped[int | None] = mapped_column(BigId, ForeignKey("members.id"))
+    first_key: Mapped[str | None] = mapped_column(
+        Text, Computed("lower(coalesce(first_name, full_name))", persisted=True), deferred=True
+    )
+    """What a search by first name looks at; the database keeps it."""
+    last_key: Mapped[str | None] = mapped_column(
+        Text, Computed("lower(last_name)", persisted=True), deferred=True
+    )
+    merged_into: Mapped[int | None] = mapped_column(BigId)
+    """The member this one was merged into; a merged member is deleted too."""
+    import_id: Mapped[int | None] = mapped_column(BigId)
+    """The import that created it."""
     version: Mapped[int] = mapped_column(default=1)
     """Rises with every edit; the ETag of the API."""
     created_at: Mapped[datetime]
@@ -104,4 +150,4 @@ class MemberTag(Base):
 
     member_id: Mapped[int] = mapped_column(BigId, ForeignKey("members.id"), primary_key=True)
     tag: Mapped[str] = mapped_column(String(64), primary_key=True)
-    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    client_id: Mapped[int] = mapped_column(BigId)

@@ -18,6 +18,7 @@ from core.errors import InvalidError
 from members.consent import MARKETING, ConsentState
 from members.errors import MemberInvalidError
 from members.member import Gender, MemberStatus, Tier
+from members.suppression import Scope, SuppressionReason
 
 KINDS = {"email": "email", "phone": "sms", "push_token": "push"}
 """What a person is given with → the kind of address it is."""
@@ -47,6 +48,7 @@ class Permission:
     topic: str = MARKETING
     wording: str | None = None
     occurred_at: datetime | None = None
+    proof: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class Person:
     tags: tuple[str, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
     consents: tuple[Permission, ...] = ()
+    suppress: tuple[Scope, SuppressionReason] | None = None
+    """Its e-mail address is not to be written to: how far, and why."""
 
 
 def read_person(values: Mapping[str, Any], *, country: str | None) -> Person:
@@ -74,11 +78,11 @@ def read_person(values: Mapping[str, Any], *, country: str | None) -> Person:
             continue
         if name in KINDS:
             kind = KINDS[name]
-            person.addresses[kind] = _address(name, kind, value, country)
+            person.addresses[kind] = read_address(name, kind, value, country)
         elif name == "tags":
-            person.tags = _tags(value)
+            person.tags = read_tags(value)
         elif name == "attributes":
-            person.attributes = _attributes(value)
+            person.attributes = read_attributes(value)
         elif name == "consents":
             person.consents = tuple(_permission(item) for item in value)
         else:
@@ -96,7 +100,8 @@ def _bad(name: str) -> Any:
     raise MemberInvalidError(f"members have no field “{name[:80]}”", field=name)
 
 
-def _address(name: str, kind: str, value: object, country: str | None) -> str:
+def read_address(name: str, kind: str, value: object, country: str | None) -> str:
+    """Return the normal form of an address. Raises AddressError with `name` as its field."""
     try:
         return normalise(kind, str(value), country)
     except InvalidError as error:
@@ -190,7 +195,8 @@ def _zone(name: str, value: object) -> str:
     return zone
 
 
-def _tags(value: str | Sequence[str]) -> tuple[str, ...]:
+def read_tags(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return tags folded and each once; text is parted at commas and semicolons."""
     parts = value.replace(";", ",").split(",") if isinstance(value, str) else value
     tags = tuple(dict.fromkeys(" ".join(str(part).split()).casefold() for part in parts))
     tags = tuple(tag for tag in tags if tag)
@@ -201,7 +207,8 @@ def _tags(value: str | Sequence[str]) -> tuple[str, ...]:
     return tags
 
 
-def _attributes(value: Mapping[str, Any]) -> dict[str, Any]:
+def read_attributes(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes without the empty ones; they are flat, short and at most 100."""
     for name, held in value.items():
         plain = held is None or isinstance(held, str | int | float | bool)
         if (

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.condition.ast import Condition
+from core.db import is_sqlite
 from core.rows import among
+from core.sql import ample_memory, estimated_rows
 from members.address import MemberAddress
 from members.consent import CurrentConsent
 from members.errors import ImportNotFoundError, MemberNotFoundError, SegmentNotFoundError
+from members.identity import FORMER_KEY, resolve
 from members.import_job import ImportJob, ImportReject
 from members.member import Member, MemberTag
+from members.person import key_of
 from members.rule import compile_rule, reachable
 from members.segment import Segment
 from members.suppression import Suppression
@@ -23,14 +27,32 @@ KINDS = ("email", "sms", "push")
 
 
 def member(session: Session, client_id: int, member_id: int) -> Member:
-    """Return the client's member by our id. Raises MemberNotFoundError."""
-    return _one(session, client_id, M.id == member_id, f"no member {member_id}")
+    """Return the client's member by our id. Raises MemberNotFoundError.
+
+    For a member that was merged, the error says into whom.
+    """
+    try:
+        return _one(session, client_id, M.id == member_id, f"no member {member_id}")
+    except MemberNotFoundError as error:
+        survivor = session.scalar(
+            select(M.merged_into).where(M.client_id == client_id, M.id == member_id)
+        )
+        if survivor is not None:
+            error.remedy = f"it was merged into member {survivor}"
+        raise
 
 
 def member_by_key(session: Session, client_id: int, key: str) -> Member:
-    """Return the client's member by the client's own id, whatever its case."""
-    wanted = key.strip().casefold()
-    return _one(session, client_id, M.member_id == wanted, f"no member with id “{wanted[:40]}”")
+    """Return the client's member by the client's own id, however it is spelt.
+
+    The id of a member that was merged leads to its survivor. Raises MemberNotFoundError.
+    """
+    wanted = key_of(key)
+    former = resolve(session, client_id=client_id, names=[(FORMER_KEY, wanted)])
+    which = M.member_id == wanted
+    if former:
+        which = or_(which, M.id == former[FORMER_KEY, wanted])
+    return _one(session, client_id, which, f"no member with id “{wanted[:40]}”")
 
 
 def member_by_email(session: Session, client_id: int, email: str) -> list[Member]:
@@ -80,8 +102,41 @@ def members_page(
     return list(session.scalars(query))
 
 
+EXACT = 10_000
+"""Up to here lists are counted; beyond, PostgreSQL's planner estimates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are; beyond 10,000 perhaps by the planner's estimate."""
+
+    value: int
+    exact: bool
+
+
+def count_members(
+    session: Session, client_id: int, *, condition: Condition | None, now: datetime
+) -> Count:
+    """Count members, all or those meant: exactly up to 10,000, then by estimate on PostgreSQL.
+
+    SQLite counts to the end; it holds no more than it can count at once.
+    """
+    clauses: tuple[ColumnElement[bool], ...] = (M.client_id == client_id, M.deleted_at.is_(None))
+    if condition is not None:
+        clauses = meant(session, client_id, condition, now)
+    query = select(M.id).where(*clauses)
+    if is_sqlite(session):
+        return Count(session.scalar(select(func.count()).select_from(query.subquery())) or 0, True)
+    some = select(func.count()).select_from(query.limit(EXACT + 1).subquery())
+    counted = session.scalar(some) or 0
+    if counted <= EXACT:
+        return Count(counted, True)
+    return Count(max(counted, estimated_rows(session, query)), False)
+
+
 def count_rule(session: Session, client_id: int, condition: Condition, now: datetime) -> int:
     """Return how many members a condition means: one indexed scan of the client's members."""
+    ample_memory(session)
     query = select(func.count()).select_from(M).where(*meant(session, client_id, condition, now))
     return session.scalar(query) or 0
 

@@ -4,8 +4,10 @@ members/match.py answers the same for one member in memory; a property test hold
 Whatever a member does not have matches `is not set` and `!=`, and no other comparison.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,26 +25,41 @@ from sqlalchemy.orm import Session
 
 from core.condition.ast import (
     ATTRIBUTES,
+    BARE,
+    EXTERNAL,
     FIELDS,
     And,
     Compare,
     Condition,
     Consented,
+    Did,
     Everyone,
     HasTag,
     InSegment,
     Kind,
+    Leaf,
+    Lot,
+    Measure,
+    Messaged,
     Not,
+    Op,
     Or,
     Reachable,
 )
-from core.condition.check import ConditionError
+from core.condition.check import ConditionError, nearest
 from core.condition.json import from_json
+from core.rows import within
 from members.address import AddressState, MemberAddress
-from members.comparison import attribute, compared
+from members.comparison import compared, json_compared, plain
 from members.consent import ConsentState, CurrentConsent
+from members.did import did, did_any
+from members.identity import EXTERNAL as ELSEWHERE
+from members.identity import Identity
+from members.lot import drawn
 from members.member import Member, MemberTag
-from members.segment import Segment, SegmentKind, SegmentMember
+from members.messages import messaged
+from members.pin import pinned, with_pins
+from members.segment import Pin, Segment, SegmentKind, living, referred
 from members.suppression import Scope, Suppression
 
 M = Member
@@ -54,8 +71,8 @@ def compile_rule(
 ) -> ColumnElement[bool]:
     """Return the WHERE clause over `members` that a condition means for one client.
 
-    Tags, consent and addresses become uncorrelated `members.id IN (SELECT …)`, which both databases
-    answer from an index once (LIBS 3). It does not scope to the client: the caller's query does.
+    Tags, addresses, events and messages become sets of ids that each database reads once, from an
+    index (core.rows.within; LIBS 3). It does not scope to the client: the caller's query does.
     Raises ConditionError for a segment that does not exist or contains itself.
     """
     return _Compiler(session, client_id, now).where(condition)
@@ -75,7 +92,7 @@ class _Compiler:
             case And(items=items):
                 return and_(*[self.where(item) for item in items])
             case Or(items=items):
-                return or_(*[self.where(item) for item in items])
+                return self._any(items)
             case Not(item=item):
                 return not_(self.where(item))
             case Compare():
@@ -83,13 +100,36 @@ class _Compiler:
             case _:
                 return self._membership(condition)
 
-    def _membership(self, condition: Condition) -> ColumnElement[bool]:
+    def _any(self, items: Sequence[Condition]) -> ColumnElement[bool]:
+        """Return an OR; tags, and events of the same days, become one list of ids."""
+        tags: list[str] = []
+        events: dict[int | None, list[str]] = {}
+        others = []
+        for item in items:
+            match item:
+                case HasTag(tag=tag):
+                    tags.append(tag)
+                case Did(measure=Measure.COUNT, op=Op.GE, value=1, where=()):
+                    events.setdefault(item.days, []).append(item.event)
+                case _:
+                    others.append(self.where(item))
+        others += [self._tagged(tags)] if tags else []
+        owner: Any = {"client_id": self.client_id, "now": self.now}
+        return or_(
+            *others,
+            *[did_any(self.session, names, days, **owner) for days, names in events.items()],
+        )
+
+    def _tagged(self, tags: Sequence[str]) -> ColumnElement[bool]:
+        query = select(MemberTag.member_id).where(
+            MemberTag.client_id == self.client_id, MemberTag.tag.in_(tags)
+        )
+        return within(self.session, M.id, query)
+
+    def _membership(self, condition: Leaf) -> ColumnElement[bool]:
         match condition:
             case HasTag(tag=tag):
-                query = select(MemberTag.member_id).where(
-                    MemberTag.client_id == self.client_id, MemberTag.tag == tag
-                )
-                return M.id.in_(query)
+                return self._tagged([tag])
             case Consented(channel=channel, topic=topic):
                 query = select(CurrentConsent.member_id).where(
                     CurrentConsent.client_id == self.client_id,
@@ -97,41 +137,79 @@ class _Compiler:
                     CurrentConsent.topic == topic,
                     CurrentConsent.state == ConsentState.GRANTED,
                 )
-                return M.id.in_(query)
+                return within(self.session, M.id, query)
             case Reachable(channel=channel):
-                return M.id.in_(reachable(self.client_id, channel))
+                return within(self.session, M.id, reachable(self.client_id, channel))
             case InSegment(name=name):
                 return self._segment(name)
+            case _:
+                return self._happened(condition)
+
+    def _happened(self, condition: Leaf) -> ColumnElement[bool]:
+        match condition:
+            case Did():
+                return did(self.session, condition, client_id=self.client_id, now=self.now)
+            case Messaged():
+                query = messaged(self.session, condition, client_id=self.client_id, now=self.now)
+                return within(self.session, M.id, query)
+            case Lot():
+                return drawn(condition)
             case _:
                 raise AssertionError(condition)
 
     def _segment(self, name: str) -> ColumnElement[bool]:
         if name in self.inside or len(self.inside) >= MAX_SEGMENT_DEPTH:
             raise ConditionError(f"the segment “{name}” contains itself")
+        segment, pin = self._named(name)
+        if pin is not None:
+            return M.id.in_(pinned(segment, pin))
+        if segment.kind is SegmentKind.STATIC:
+            return M.id.in_(pinned(segment, Pin.INCLUDE))
+        inner = _Compiler(self.session, self.client_id, self.now, (*self.inside, name))
+        return with_pins(self.session, segment, inner.where(from_json(segment.rule)))
+
+    def _named(self, name: str) -> tuple[Segment, Pin | None]:
+        """Return a segment by its name, or by a reference to it, which outlives it."""
+        reference = referred(name)
+        which = [Segment.name == name, Segment.deleted_at.is_(None)]
+        if reference is not None:
+            which = [Segment.id == reference[0]]
         segment = self.session.scalar(
-            select(Segment).where(
-                Segment.client_id == self.client_id,
-                Segment.name == name,
-                Segment.deleted_at.is_(None),
-            )
+            select(Segment).where(Segment.client_id == self.client_id, *which)
         )
         if segment is None:
-            raise ConditionError(f"there is no segment “{name}”", remedy="create it first")
-        if segment.kind is SegmentKind.STATIC:
-            members = select(SegmentMember.member_id).where(SegmentMember.segment_id == segment.id)
-            return M.id.in_(members)
-        inner = _Compiler(self.session, self.client_id, self.now, (*self.inside, name))
-        return inner.where(from_json(segment.rule))
+            names = [one.name for one in living(self.session, self.client_id)]
+            raise ConditionError(
+                f"there is no segment “{name}”",
+                remedy=nearest(name, names) if names else "create it first",
+            )
+        return segment, reference and reference[1]
 
     def _compare(self, compare: Compare) -> ColumnElement[bool]:
         if compare.field.startswith(ATTRIBUTES):
-            return attribute(self.session, compare)
+            name = compare.field.removeprefix(ATTRIBUTES)
+            return json_compared(self.session, M.attributes.expression, name, compare)
+        if compare.field.startswith(EXTERNAL):
+            return self._external(compare)
         column = getattr(M, compare.field)
         kind = FIELDS[compare.field]
         if kind is Kind.TEXT:
             # Enumerations are compared as the text they are stored as.
             column = type_coerce(column, String)
         return compared(column, compare, self.now, kind)
+
+    def _external(self, compare: Compare) -> ColumnElement[bool]:
+        """Return who has such an id in another system; `!=` is the contrary of `=`."""
+        query = select(Identity.member_id).where(
+            Identity.client_id == self.client_id,
+            Identity.kind == ELSEWHERE + compare.field.removeprefix(EXTERNAL),
+        )
+        contrary = compare.op in (Op.NE, Op.IS_NOT_SET)
+        if compare.op not in BARE:
+            op = Op.EQ if contrary else compare.op
+            query = query.where(plain(Identity.value.expression, op, compare.value))
+        found = within(self.session, M.id, query)
+        return not_(found) if contrary else found
 
 
 def reachable(client_id: int, channel: str) -> Select[int]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.clock import Clock
 from core.db import Base, Id, is_sqlite
+from core.rows import among
 
 
 class Scope(enum.StrEnum):
@@ -151,3 +152,20 @@ def is_suppressed(
     if not marketing:
         query = query.where(Suppression.scope == Scope.ALL)
     return session.scalar(query.limit(1)) is not None
+
+
+def scopes(
+    session: Session, *, client_id: int, address_hashes: Sequence[str]
+) -> dict[tuple[str, str], Scope]:
+    """Return the widest scope of suppression by (kind of address, keyed hash); one query."""
+    if not address_hashes:
+        return {}
+    query = select(Suppression.channel, Suppression.address_hash, Suppression.scope).where(
+        Suppression.client_id == client_id,
+        among(session, Suppression.address_hash, list(address_hashes)),
+    )
+    found: dict[tuple[str, str], Scope] = {}
+    for row in session.execute(query):
+        key = (row.channel, row.address_hash)
+        found[key] = Scope.ALL if Scope.ALL in (row.scope, found.get(key)) else row.scope
+    return found
