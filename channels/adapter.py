@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self
 
 from channels.channel import Channel
-from channels.outcome import Outcome
+from channels.outcome import DEADLINE_PASSED, Outcome
 from channels.skeleton import Skeleton
 from core.clock import Clock, SystemClock
 from core.errors import InvalidError
@@ -83,7 +83,7 @@ class ProviderEvent:
 
     type: EventType
     dedup_key: str
-    """Unique per account; equal for two deliveries of one event (PROVIDERS 10.8)."""
+    """Unique per account; equal for two deliveries of one event."""
     occurred_at: datetime | None
     """The provider's time; None when it gives none."""
     reference: str | None
@@ -101,6 +101,10 @@ class ProviderEvent:
     text: str | None = None
     """Reason of a failure, URL of a click, body of an inbound message."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+PULSE: tuple[str, Outcome] = ("", DEADLINE_PASSED)
+"""What a sender may yield while nothing new is known; no message has this reference."""
 
 
 class Sender(Protocol):
@@ -122,8 +126,8 @@ class Sender(Protocol):
         """Send each message once; yield `(reference, outcome)` as each becomes known.
 
         `expired()` is asked right before the first byte of each call or message: once it says yes
-        the rest is `NotSent("deadline passed")`. Every reference is yielded exactly once. Raises
-        only for a bug in our own code.
+        the rest is `NotSent("deadline passed")`. Every reference is yielded exactly once, and PULSE
+        as often as it likes while it waits. Raises only for a bug in our own code.
         """
         ...
 
@@ -155,12 +159,80 @@ class Receiver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """A message that its provider may or may not have, as far as we know it."""
+
+    references: tuple[str, ...]
+    """Our references of all its attempts, newest first."""
+    to: str
+    body: str
+    """What it said, rendered again; of an email its plain text, which nobody compares."""
+    begun: datetime
+    """It cannot have left before."""
+    ended: datetime
+    """Nor long after: what the provider dates later is another message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message that a provider has and that may be the one we ask about."""
+
+    provider_id: str
+    proven: bool
+    """It carries our reference. Otherwise it only looks like ours, and whoever asks checks that
+    it is nobody else's."""
+    at: datetime | None
+    provider_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class CannotSay:
+    """The provider did not tell."""
+
+    reason: str
+    """Without addresses or secrets."""
+    of_account: bool = False
+    """It would tell nothing about any other message either: no permission, or asked too often."""
+    again: bool = False
+    """It may well tell in a moment."""
+
+
+class Searcher(Protocol):
+    """The half of an adapter that asks its provider whether it has a message.
+
+    It is only ever evidence that a message was sent. What is not found may still be on its way
+    into the provider's index: no adapter of ours declares `search_complete`, and nothing takes
+    absence for proof (docs/why/sending.md).
+    """
+
+    name: ClassVar[str]
+    search_complete: ClassVar[bool]
+    """Whether what is not found certainly is not there."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], ports: "Ports") -> Self:
+        """Build for one account, like a Sender."""
+        ...
+
+    def find(self, query: Query) -> tuple[Found, ...] | CannotSay:
+        """Return what the provider has that may be this message, in one request. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Drop connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """What an adapter may use of the outside world; handed in so that tests can replace it."""
 
     http: "HttpClient"
     clock: Clock = field(default_factory=SystemClock)
     """Dates mail and tells how long a token is good for; nothing waits for it."""
+    connect_seconds: float = 5.0
+    answer_seconds: float = 20.0
+    """How long to wait, where an adapter opens connections of its own; `http` has its own."""
 
 
 class HttpClient(Protocol):

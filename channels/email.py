@@ -1,6 +1,6 @@
 """Email: a message's bytes, put together from pieces encoded once per template.
 
-The standard library's `email` package takes 0.8 ms a message (LIBS 6); here the static text of a
+The standard library's `email` package takes 0.8 ms a message; here the static text of a
 skeleton is quoted-printable once, and a message costs one join.
 
 Invariants

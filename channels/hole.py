@@ -21,7 +21,7 @@ from liquid.template import BoundTemplate
 
 from channels.links import CLICK, OPEN
 from channels.liquid import OUTPUT_BYTES, BudgetedContext
-from channels.names import member_field
+from channels.names import GIVEN, ROOTS, member_field
 
 if TYPE_CHECKING:
     from channels.template import RenderContext
@@ -50,12 +50,13 @@ class Filling:
         """Return the variables as Liquid sees them."""
         if self._data is None:
             member: dict[str, Any] = {}
-            attributes: dict[str, Any] = {}
+            below: dict[str, dict[str, Any]] = {root: {} for root in ROOTS}
             for field in self._fields:
-                kind, _, name = field.partition(".")
-                (attributes if name else member)[name or kind] = self.merge.get(field)
-            member["attributes"] = attributes
+                root, _, name = field.partition(".")
+                (below[root] if name else member)[name or root] = self.merge.get(field)
+            member["attributes"] = below["attributes"]
             self._data = {
+                **{root: below[root] for root in GIVEN},
                 **member,
                 "member": member,
                 "client": self.context.client,

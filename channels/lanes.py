@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
-from channels.outcome import Outcome
+from channels.adapter import PULSE
+from channels.outcome import NotSent, Outcome, Rejected
 
 Unit = TypeVar("Unit")
 Result = tuple[str, Outcome]
@@ -15,6 +16,33 @@ Carry = Callable[[Iterator[Unit]], Iterable[Result]]
 
 HAND_OVER_SECONDS = 0.02
 """How long an outcome may wait for its reader; waking it for each one would cost more than it."""
+
+
+PULSE_SECONDS = 0.5
+"""After so long without an outcome, its reader is told that nothing is new."""
+
+
+class Halt:
+    """Whether the rest of a batch stays: its time is up, or one answer spoke for the account.
+
+    Refused credentials and a Retry-After are about every message. Without this, all lanes would go
+    on asking until the batch's reader has seen the first answer.
+    """
+
+    def __init__(self, expired: Callable[[], bool]) -> None:
+        self._expired = expired
+        self._said = False
+
+    def __call__(self) -> bool:
+        """Say whether nothing more may be sent."""
+        return self._said or self._expired()
+
+    def note(self, outcome: Outcome) -> Outcome:
+        """Look at an outcome on its way out."""
+        asked = isinstance(outcome, NotSent) and outcome.retry_after is not None
+        if asked or (isinstance(outcome, Rejected) and outcome.account_fault):
+            self._said = True
+        return outcome
 
 
 class Lanes:
@@ -27,7 +55,7 @@ class Lanes:
         self._lock = Lock()
 
     def run(self, units: Sequence[Unit], carry: Carry[Unit]) -> Iterator[Result]:
-        """Yield the outcome of every message, as the lanes report them.
+        """Yield the outcome of every message, as the lanes report them; PULSE while they are slow.
 
         Abandoning the iterator stops new sends; what is on the wire is finished first. An error
         raised by `carry` (a bug) is raised here once all lanes have ended.
@@ -39,8 +67,14 @@ class Lanes:
         batch = _Batch(units, count)
         futures = [self._threads().submit(batch.drive, carry) for _ in range(count)]
         try:
+            quiet = 0.0
             while not batch.done.wait(HAND_OVER_SECONDS):
-                yield from batch.results()
+                quiet += HAND_OVER_SECONDS
+                for result in batch.results():
+                    quiet = 0.0
+                    yield result
+                if quiet >= PULSE_SECONDS:
+                    yield PULSE
             yield from batch.results()
         finally:
             batch.stop()

@@ -1,7 +1,7 @@
 """Links: finds what an HTML template links to and puts tracked links in their place.
 
 It works on the source with Liquid masked out, so `{% if a > b %}` inside a tag misleads nobody and
-positions stay true (LIBS 5, compile order).
+positions stay true.
 """
 
 import re

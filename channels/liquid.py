@@ -1,7 +1,7 @@
 """The safe Liquid environment: what a template may do, and how much of it.
 
 python-liquid bounds output, nesting and the size of variables. Left open are filters that build
-huge values before anybody counts (LIBS 5), loops over a reversed range, and many small loops one
+huge values before anybody counts, loops over a reversed range, and many small loops one
 after the other. All three are closed here by a budget per rendering and a cap per value.
 """
 

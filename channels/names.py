@@ -7,6 +7,7 @@ from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError
 from liquid.static_analysis import Segments, TemplateAnalysis, Variable
 
+from accounts.foundation import FACTS
 from core.errors import InvalidError
 
 ATTRIBUTES = "attributes.*"
@@ -35,6 +36,12 @@ MEMBER_FIELDS = frozenset(
     }
 )
 """What a message may say about a member; `attributes.*` is every attribute of the client's own."""
+JOURNEY_ROOTS = ("event", "journey")
+"""Known only of who is in a journey: the properties of what let them in, and what was answered."""
+FOUNDATION = "foundation"
+GIVEN = (*JOURNEY_ROOTS, FOUNDATION)
+ROOTS = ("attributes", *GIVEN)
+"""Roots of fields with a name below them: `event.total`, `foundation.offer`."""
 CLIENT_FIELDS = ("name", "address")
 SUFFIXES = frozenset({"size", "first", "last"})
 """What Liquid itself reads from a value."""
@@ -70,10 +77,11 @@ class Names:
             *(f"member.{field}" for field in scalar),
             *scalar,
             *(f"client.{field}" for field in CLIENT_FIELDS),
+            *(f"{FOUNDATION}.{fact}" for fact in FACTS),
             "unsubscribe_url",
             "member.attributes.",
         ]
-        self._roots = {"member", "attributes", "client", "unsubscribe_url", *scalar}
+        self._roots = {"member", "client", "unsubscribe_url", *ROOTS, *scalar}
 
     def is_root(self, name: str) -> bool:
         """Say whether a path may start with `name`."""
@@ -113,6 +121,8 @@ class Names:
     def _allowed(self, variable: Variable) -> bool:
         segments = variable.segments
         field = member_field(segments)
+        if field is not None and segments[0] in GIVEN:
+            return segments[0] != FOUNDATION or segments[1] in FACTS
         if field is not None:
             used = 2 if segments[0] == "member" else 1
             used += field.startswith("attributes.")
@@ -124,12 +134,15 @@ class Names:
 
 
 def member_field(segments: Segments) -> str | None:
-    """Return the member field a path reads, or None: `member.attributes.x` → `attributes.x`."""
+    """Return the field of `merge` a path reads, or None: `member.attributes.x` → `attributes.x`.
+
+    What stands deeper is read from the field's value: `event.items[0].name` → `event.items`.
+    """
     path = list(segments[1:] if segments[0] == "member" else segments)
     if not path or not all(isinstance(segment, str) for segment in path[:2]):
         return None
-    if path[0] == "attributes":
-        return f"attributes.{path[1]}" if len(path) > 1 else None
+    if path[0] == "attributes" or segments[0] in GIVEN:
+        return f"{path[0]}.{path[1]}" if len(path) > 1 else None
     known = segments[0] == "member" or f"{path[0]}" in MEMBER_FIELDS
     return str(path[0]) if known else None
 

@@ -1,7 +1,8 @@
 """What a provider did with one send, as four values instead of exceptions.
 
 The four are the whole truth a worker needs: only `NotSent` may be sent again unasked. Which reply
-is which is RELIABILITY 3.6; an exception or status nobody listed is `Ambiguous`, never `NotSent`.
+is which, reply.py and transaction.py say; an exception or status nobody listed is `Ambiguous`,
+never `NotSent`.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Rejected:
     code: str
     reason: str
     address_invalid: bool = False
-    """The address itself is dead: suppress it (PROVIDERS 1.7, class S)."""
+    """The address itself is dead: suppress it."""
     opted_out: bool = False
     """The provider holds an opt-out of this member (Twilio 21610)."""
     account_fault: bool = False

@@ -3,15 +3,19 @@
 from importlib import import_module
 from typing import Any
 
-from channels.adapter import Receiver, Sender
+from channels.adapter import Receiver, Searcher, Sender
 from core.errors import InvalidError
 
 PROVIDERS = {
     "fcm": "channels.providers.fcm:Fcm",
     "sendgrid": "channels.providers.sendgrid:SendGrid",
+    "shopify": "channels.providers.shopify:Shopify",
     "smtp": "channels.providers.smtp:Smtp",
+    "stripe": "channels.providers.stripe:Stripe",
     "twilio": "channels.providers.twilio:Twilio",
 }
+SEARCHABLE = frozenset({"sendgrid", "twilio"})
+"""Those that can be asked for a message; known without importing them."""
 
 
 class UnknownProviderError(InvalidError):
@@ -34,6 +38,14 @@ def sender(name: str) -> type[Sender]:
 def receiver(name: str) -> type[Receiver]:
     """Return the half that reads receipts."""
     found: type[Receiver] = _adapter(name)
+    return found
+
+
+def searcher(name: str) -> type[Searcher] | None:
+    """Return the half that asks its provider for a message; None where there is none."""
+    if name not in SEARCHABLE:
+        return None
+    found: type[Searcher] = _adapter(name)
     return found
 
 

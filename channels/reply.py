@@ -1,9 +1,9 @@
-"""Reply: what an HTTP answer means for the messages it carried (the table of RELIABILITY 3.6)."""
+"""Reply: what an HTTP answer means for the messages it carried."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from channels.adapter import HttpReply
+from channels.adapter import CannotSay, HttpReply
 from channels.outcome import Accepted, Ambiguous, NotSent, Outcome, Rejected
 
 REJECTED = frozenset({400, 401, 403, 404, 413, 422})
@@ -49,3 +49,18 @@ def retry_after(reply: HttpReply, now: datetime) -> float | None:
         return None
     aware = due.replace(tzinfo=UTC) if due.tzinfo is None else due
     return min(max((aware - now).total_seconds(), 0.0), MAX_WAIT_SECONDS)
+
+
+def unsaid(reply: HttpReply | None) -> CannotSay:
+    """Return why a question about a message was not answered."""
+    status = reply.status if reply is not None else None
+    match status:
+        case None:
+            error = reply.error if reply is not None else None
+            return CannotSay(error or "no answer", again=True)
+        case 429 | 503:
+            return CannotSay(f"HTTP {status}: asked too often", of_account=True, again=True)
+        case 401 | 403 | 404:
+            return CannotSay(f"HTTP {status}: the key may not read messages", of_account=True)
+        case _:
+            return CannotSay(f"HTTP {status}", again=status >= 500)

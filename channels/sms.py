@@ -1,6 +1,6 @@
 """Sms: how many parts a text takes, and the words by which people opt out and in.
 
-Parts decide the price (PROVIDERS 1.9). One character outside of GSM-7, such as a curly quote or a
+Parts decide the price. One character outside of GSM-7, such as a curly quote or a
 non-breaking space, turns the whole text into UCS-2 and more than halves what fits into a part.
 """
 

@@ -6,8 +6,9 @@ a face that keeps state (`assign`, `cycle`, …) is one hole as a whole. The res
 plain Liquid renders.
 
 Names a template may use: `member.first_name` and the other fields of MEMBER_FIELDS (also without
-`member.`), `member.attributes.<name>`, `client.name`, `client.address` and
-`unsubscribe_url`. Anything else is refused when saved, with its place.
+`member.`), `member.attributes.<name>`, `client.name`, `client.address`, `unsubscribe_url`,
+`foundation.<fact>` of the client, and in a journey `event.<property>` and `journey.<answer>`.
+Anything else is refused when saved, with its place.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -2,7 +2,7 @@
 
 smtplib connects, says EHLO, starts TLS and authenticates; the mail transaction is our own, because
 where it stops decides what is known: before the final dot nothing was accepted, after it nobody can
-tell (RELIABILITY 3.6). With PIPELINING the envelope is one write and one round trip.
+tell. With PIPELINING the envelope is one write and one round trip.
 """
 
 import contextlib
@@ -14,15 +14,14 @@ from dataclasses import dataclass
 
 from channels.outcome import Accepted, Ambiguous, NotSent, Outcome, Rejected
 from core.clock import ticking
+from core.failpoint import reach
 
-CONNECT_SECONDS = 5.0
-REPLY_SECONDS = 20.0
 IDLE_SECONDS = 4.0
 """Relays close idle connections; a message written into one that is closing is lost time."""
 MAX_REPLY_LINES = 100
 
 DEAD_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4"})
-"""Enhanced codes that say the address itself is dead (PROVIDERS 3); other 5yz are not the member's
+"""Enhanced codes that say the address itself is dead (RFC 3463); other 5yz are not the member's
 fault: a full mailbox, a policy, the content."""
 DISABLED = re.compile(r"disabled|no such user|unknown user|does not exist", re.IGNORECASE)
 ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
@@ -43,6 +42,9 @@ class Server:
     password: str | None
     hello: str
     """Our name in EHLO; given, so that nobody asks the resolver for one."""
+    connect_seconds: float
+    reply_seconds: float
+    """How long each reply may take once the connection is ready for mail."""
 
 
 class LostError(Exception):
@@ -158,6 +160,7 @@ class Transaction:
 
     def _verdict(self) -> Outcome:
         """Read the reply to the final dot."""
+        reach("C7")
         try:
             code, text = self._reply()
         except (OSError, ValueError) as error:
@@ -241,12 +244,12 @@ def _connect(server: Server) -> smtplib.SMTP:
             server.host,
             server.port,
             local_hostname=server.hello,
-            timeout=CONNECT_SECONDS,
+            timeout=server.connect_seconds,
             context=ssl.create_default_context(),
         )
     else:
         smtp = smtplib.SMTP(
-            server.host, server.port, local_hostname=server.hello, timeout=CONNECT_SECONDS
+            server.host, server.port, local_hostname=server.hello, timeout=server.connect_seconds
         )
     with contextlib.ExitStack() as undo:
         undo.callback(smtp.close)
@@ -257,7 +260,7 @@ def _connect(server: Server) -> smtplib.SMTP:
             smtp.login(server.username, server.password or "")
         if smtp.sock is None:
             raise smtplib.SMTPServerDisconnected("closed")
-        smtp.sock.settimeout(REPLY_SECONDS)
+        smtp.sock.settimeout(server.reply_seconds)
         # The end of a message must not wait for the acknowledgement of its beginning.
         smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         undo.pop_all()

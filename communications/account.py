@@ -4,15 +4,18 @@ import enum
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     ForeignKey,
     Index,
     LargeBinary,
     String,
     UniqueConstraint,
+    case,
+    literal,
     select,
     update,
 )
@@ -27,7 +30,7 @@ from communications.errors import (
     AccountNotFoundError,
 )
 from core.clock import Clock
-from core.db import Base, Id
+from core.db import Base, Id, UtcDateTime
 from core.secret import Vault
 
 
@@ -63,6 +66,11 @@ class ProviderAccount(Base):
     status_reason: Mapped[str | None] = mapped_column(String(200))
     window: Mapped[int | None]
     """Messages in flight; None takes the adapter's default."""
+    rest_until: Mapped[datetime | None]
+    """Nothing is sent before: the provider asked for it, or does not answer (breaker.py)."""
+    rest_reason: Mapped[str | None] = mapped_column(String(200))
+    strikes: Mapped[int] = mapped_column(default=0)
+    """Rests for want of answers; every rise makes all workers start again with one message."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -177,15 +185,68 @@ def active_account_ids(session: Session) -> list[int]:
     return list(session.scalars(query.order_by(ProviderAccount.id)))
 
 
-def pause_account(session: Session, clock: Clock, *, account_id: int, reason: str) -> bool:
-    """Stop using an account; what is queued for it waits. False: it was not active."""
-    return _set_status(session, clock, account_id, AccountStatus.ACTIVE, _paused(reason))
+def pause_account(
+    session: Session, clock: Clock, *, account_id: int, reason: str, seen: datetime | None = None
+) -> bool:
+    """Stop using an account; what is queued for it waits. False: it was not active.
+
+    With `seen`, the account's `updated_at` when it was used: only if it is still the same. What
+    was said about settings that were mended meanwhile must not pause the mended ones.
+    """
+    same = () if seen is None else (ProviderAccount.updated_at == seen,)
+    return _set_status(session, clock, account_id, AccountStatus.ACTIVE, _paused(reason), *same)
 
 
 def resume_account(session: Session, clock: Clock, *, account_id: int) -> bool:
     """Use a paused account again. False: it was not paused."""
     values = {"status": AccountStatus.ACTIVE, "status_reason": None}
     return _set_status(session, clock, account_id, AccountStatus.PAUSED, values)
+
+
+def rest_account(
+    session: Session, clock: Clock, *, account_id: int, seconds: float, reason: str, strike: bool
+) -> None:
+    """Let an account rest for so many seconds from now; a longer rest it has already stays.
+
+    `strike` says that the provider seems to be down: every worker then starts again with one.
+    """
+    now = clock.now()
+    until = now + timedelta(seconds=seconds)
+    session.execute(
+        update(ProviderAccount)
+        .where(ProviderAccount.id == account_id)
+        .values(
+            rest_until=case(
+                (ProviderAccount.rest_until > until, ProviderAccount.rest_until),
+                else_=literal(until, UtcDateTime()),
+            ),
+            rest_reason=reason[:200],
+            # Several workers notice one outage: within a rest it is counted once.
+            strikes=case(
+                (ProviderAccount.rest_until > now, ProviderAccount.strikes),
+                else_=ProviderAccount.strikes + int(strike),
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def rests(session: Session, clock: Clock, *, account_id: int) -> bool:
+    """Say whether an account rests now."""
+    query = select(ProviderAccount.id).where(
+        ProviderAccount.id == account_id, ProviderAccount.rest_until > clock.now()
+    )
+    return session.scalar(query) is not None
+
+
+def rested(session: Session, clock: Clock, *, account_id: int) -> None:
+    """Note that an account's provider answers again; a rest that still runs stays."""
+    session.execute(
+        update(ProviderAccount)
+        .where(ProviderAccount.id == account_id, ProviderAccount.rest_until <= clock.now())
+        .values(rest_until=None, rest_reason=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _paused(reason: str) -> dict[str, Any]:
@@ -198,10 +259,11 @@ def _set_status(
     account_id: int,
     allowed: AccountStatus,
     values: dict[str, Any],
+    *conditions: ColumnElement[bool],
 ) -> bool:
     result = session.execute(
         update(ProviderAccount)
-        .where(ProviderAccount.id == account_id, ProviderAccount.status == allowed)
+        .where(ProviderAccount.id == account_id, ProviderAccount.status == allowed, *conditions)
         .values(updated_at=clock.now(), **values)
         .returning(ProviderAccount.id)
     )

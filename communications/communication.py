@@ -68,6 +68,9 @@ class Reason(enum.StrEnum):
     # unknown: nobody can tell
     NO_ANSWER = "no_answer"
     WORKER_STOPPED = "worker_stopped"
+    RESTORED = "restored"
+    # failed: an operator's word
+    GIVEN_UP = "given_up"
 
 
 QUEUED_AND_FREE = "status = 'queued' AND held IS NULL"
@@ -109,7 +112,31 @@ class Communication(Base):
             sqlite_where=text("status = 'sending'"),
             postgresql_where=text("status = 'sending'"),
         ),
+        # What a run waits for: few at its end, when everybody asks whether it is done.
+        Index(
+            "ix_communications_open",
+            "run_id",
+            sqlite_where=text("status IN ('queued', 'sending')"),
+            postgresql_where=text("status IN ('queued', 'sending')"),
+        ),
+        # What nobody can tell about: few, looked for at the provider, shown to operators.
+        Index(
+            "ix_communications_unknown",
+            "client_id",
+            "id",
+            sqlite_where=text("status = 'unknown'"),
+            postgresql_where=text("status = 'unknown'"),
+        ),
         Index(None, "client_id", "member_id", "id"),
+        # Who clicked lately: few of many, asked by conditions.
+        Index(
+            "ix_communications_clicked",
+            "client_id",
+            "clicked_at",
+            "member_id",
+            sqlite_where=text("clicked_at IS NOT NULL"),
+            postgresql_where=text("clicked_at IS NOT NULL"),
+        ),
         Index(
             "ix_communications_provider_id",
             "provider_account_id",
@@ -119,7 +146,8 @@ class Communication(Base):
         ),
         CheckConstraint("status <> 'sending' OR lease_until IS NOT NULL", name="sending_is_leased"),
         CheckConstraint("status <> 'skipped' OR reason IS NOT NULL", name="skipped_has_reason"),
-        {"postgresql_with": {"fillfactor": 70}},
+        # No id comes twice, even if the newest rows are gone: references and links are made of it.
+        {"postgresql_with": {"fillfactor": 70}, "sqlite_autoincrement": True},
     )
 
     id: Mapped[Id]
@@ -163,6 +191,10 @@ class Communication(Base):
     """Workers that stopped while sending it."""
     open_attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     """Earlier attempts that ended without a definite answer; while > 0 a refusal proves nothing."""
+    resends: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """How often an operator asked for it to be sent again, knowing the risk."""
+    checked_at: Mapped[datetime | None]
+    """When the provider was last asked whether it has it, while unknown."""
 
     provider_account_id: Mapped[int | None] = mapped_column(BigId)
     provider_id: Mapped[str | None] = mapped_column(String(128))

@@ -4,7 +4,7 @@ This is the one place in the product with several commits, and the order of them
 
 1. the claim is committed, so that no other worker prepares the same rows;
 2. messages are rendered; what cannot be rendered is skipped, and nothing was sent;
-3. the intent is committed durably before the first byte leaves (RELIABILITY 3.5, T5);
+3. the intent is committed durably before the first byte leaves (docs/why/sending.md);
 4. the adapter sends, with no transaction open;
 5. outcomes are committed in small sets as they become known.
 
@@ -12,19 +12,17 @@ A crash after 3 leaves rows `sending`; their lease makes them `unknown`, and evi
 Nothing here sends a row twice unasked.
 """
 
-import contextlib
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, TypeVar
+from itertools import chain, count, repeat
+from time import sleep
+from typing import TypeVar
 
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from channels.adapter import OutgoingMessage, Ports, Sender
+from channels.adapter import OutgoingMessage, Ports
 from channels.channel import Channel
-from channels.outcome import Ambiguous, Outcome, Rejected
+from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
 from channels.registry import sender
 from channels.template import TemplateRenderError
 from communications import effects, ledger
@@ -33,16 +31,25 @@ from communications.account import (
     ProviderAccount,
     account_config,
     pause_account,
+    rest_account,
+    rested,
+    rests,
 )
+from communications.attempt import AttemptOutcome
+from communications.breaker import Breaker
+from communications.claim import Claimed, claim
 from communications.communication import MessageType, Reason
 from communications.content import ContentStore, literal
-from communications.ledger import Claimed, Cursor
+from communications.flight import Flight
+from communications.lane import Lane
 from communications.reference import References
 from communications.settle import Settled, settle
+from communications.tally import Tally
 from communications.urls import Urls
 from core.clock import Clock, ticking
-from core.db import Sessions, read, write
+from core.db import DATABASE_AWAY, Sessions, read, write
 from core.errors import EngineError
+from core.failpoint import reach
 from core.log import get
 from core.secret import Vault
 
@@ -51,31 +58,25 @@ log = get(__name__)
 T = TypeVar("T")
 
 LEASE_SECONDS = 120
-MARGIN_SECONDS = 45
-"""The last part of a lease in which nothing new is written to the wire (RELIABILITY 3.7)."""
-SETTLE_EVERY = 100
-SETTLE_SECONDS = 0.5
-WRITE_TRIES = 6
-"""With pauses of 0.2, 0.4, … s between: what is known must survive a database that restarts."""
+MARGIN = 3 / 8
+"""The last part of a lease in which nothing new is written to the wire: 45 of 120 seconds
+(docs/why/sending.md)."""
+WRITE_PAUSES = (0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between tries to write: what is known must survive a database that restarts. Answers are
+tried to be written until the lease ends; then they are unknown anyway."""
+INTENT_SECONDS = 6.0
+"""So long an intent is tried; then the rows are given back."""
+TALLIED: dict[type[Outcome], str] = {
+    Accepted: AttemptOutcome.ACCEPTED.value,
+    Rejected: AttemptOutcome.REJECTED.value,
+    NotSent: AttemptOutcome.NOT_SENT.value,
+    Ambiguous: AttemptOutcome.AMBIGUOUS.value,
+}
 UNRENDERABLE = (
     TemplateRenderError, EngineError, LookupError, ValueError, TypeError, AttributeError,
     ArithmeticError,
 )  # fmt: skip
 """One message that cannot be made must not hold up its window."""
-
-
-@dataclass(slots=True)
-class Lane:
-    """One account as this worker sees it: its adapter, and how far it has claimed."""
-
-    account_id: int
-    version: Any
-    """Changes when the account does; the adapter is then built anew."""
-    adapter_name: str
-    token: str
-    window: int
-    adapter: Sender
-    cursors: dict[int, Cursor] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -103,6 +104,8 @@ class Dispatcher:
         self._ports = ports
         self._content = content
         self._lease_seconds = lease_seconds
+        self.tally = Tally()
+        """How sends ended, for this worker's heartbeat."""
         self._lanes: dict[int, Lane] = {}
         self._claims = count(1)  # shared by lanes; next() cannot be torn
         self._stopping = False
@@ -112,31 +115,45 @@ class Dispatcher:
 
         Call it from one thread per account. 0 means there is nothing to do now.
         """
-        lane = self._lane(account_id)
+        lane, limit = self._lane(account_id)
         if lane is None or self._stopping:
             return 0
         owner = self._claim_name(account_id)
         with write(self._sessions) as session:
-            rows = ledger.claim(
+            rows = claim(
                 session,
                 self._clock,
                 account_id=account_id,
                 owner=owner,
-                limit=lane.window,
+                limit=limit,
                 lease_seconds=self._lease_seconds,
                 cursors=lane.cursors,
             )
         if not rows:
             return 0
-        messages = self._render(lane, rows, owner)
-        go = self._intend(list(messages), owner)
+        reach("C4")
+        until = ticking() + self._lease_seconds
+        try:
+            messages = self._render(lane, rows, owner)
+            go = self._intend(account_id, list(messages), owner)
+        except DATABASE_AWAY:
+            # Unless they are given back, this counts as a crash, and three make them poison.
+            self._written(lambda s: ledger.release(s, ids=[r.id for r in rows], owner=owner), until)
+            raise
         if go:
+            reach("C6")
             self._send(lane, go, messages)
         return len(rows)
 
     def stop(self) -> None:
         """Take up nothing new; the window in hand is finished by whoever runs `step`."""
         self._stopping = True
+
+    def landed(self, timeout: float) -> bool:
+        """Wait for slow answers that were left to themselves; False if they outlast `timeout` s."""
+        until = ticking() + timeout
+        lanes = tuple(self._lanes.values())
+        return all(lane.landed(max(0.0, until - ticking())) for lane in lanes)
 
     def close(self) -> None:
         """Drop every adapter's connections."""
@@ -148,17 +165,51 @@ class Dispatcher:
         """Name this claim: unique, so that the intent proves it is ours by its owner alone."""
         return f"{self._owner}#{account_id}.{next(self._claims)}"
 
-    def _lane(self, account_id: int) -> Lane | None:
+    def _lane(self, account_id: int) -> tuple[Lane | None, int]:
+        """Return the account's lane and how many messages it may take up; none while it rests."""
         with read(self._sessions) as session:
             account = session.get(ProviderAccount, account_id)
         if account is None or account.status is not AccountStatus.ACTIVE:
-            return None
+            return None, 0
         lane = self._lanes.get(account_id)
-        if lane is None or lane.version != account.updated_at:
+        if account.rest_until is not None and account.rest_until > self._clock.now():
             if lane is not None:
-                lane.adapter.close()
-            lane = self._lanes[account_id] = self._open(account)
+                lane.resting = True
+            return None, 0
+        if lane is None or lane.version != account.updated_at:
+            lane = self._renewed(account, lane)
+            if lane is None:
+                return None, 0
+        # Another worker may have noted already that it is over.
+        rested = lane.resting or account.rest_until is not None
+        lane.resting = False
+        return lane, lane.breaker.begin(account.strikes, rested=rested)
+
+    def _renewed(self, account: ProviderAccount, old: Lane | None) -> Lane | None:
+        """Open the account's lane, anew when it has changed; what the old one left still lands."""
+        if old is not None:
+            old.adapter.close()
+        lane = self._opened(account)
+        if lane is not None:
+            lane.trails = old.trails if old is not None else []
+            self._lanes[account.id] = lane
         return lane
+
+    def _opened(self, account: ProviderAccount) -> Lane | None:
+        """Build the account's lane; settings that cannot be used pause it, as a refusal would."""
+        try:
+            return self._open(account)
+        except EngineError as error:
+            reason = f"its settings cannot be used: {error}"
+            with write(self._sessions) as session:
+                pause_account(
+                    session,
+                    self._clock,
+                    account_id=account.id,
+                    reason=reason,
+                    seen=account.updated_at,
+                )
+            return None
 
     def _open(self, account: ProviderAccount) -> Lane:
         kind = sender(account.adapter)
@@ -168,7 +219,7 @@ class Dispatcher:
             version=account.updated_at,
             adapter_name=account.adapter,
             token=account.token,
-            window=account.window or kind.window,
+            breaker=Breaker(account.window or kind.window),
             adapter=adapter,
         )
 
@@ -180,6 +231,7 @@ class Dispatcher:
         broken: list[tuple[Claimed, str]] = []
         with read(self._sessions) as session:
             for row in rows:
+                reach("C5")
                 try:
                     ready[row.id] = (row, self._message(session, lane, row))
                 except UNRENDERABLE as error:
@@ -225,11 +277,15 @@ class Dispatcher:
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         )
 
-    def _intend(self, ids: Sequence[int], owner: str) -> set[int]:
+    def _intend(self, account_id: int, ids: Sequence[int], owner: str) -> set[int]:
         if not ids:
             return set()
 
         def intend(session: Session) -> set[int]:
+            if rests(session, self._clock, account_id=account_id):
+                # It was asked for while these were prepared.
+                ledger.release(session, ids=ids, owner=owner)
+                return set()
             passed = ledger.intend(
                 session, self._clock, ids=ids, owner=owner, lease_seconds=self._lease_seconds
             )
@@ -238,7 +294,7 @@ class Dispatcher:
                 ledger.turn_away(session, self._clock, ids=refused, owner=owner)
             return passed
 
-        return self._written(intend)
+        return self._written(intend, ticking() + INTENT_SECONDS)
 
     def _send(
         self,
@@ -246,23 +302,44 @@ class Dispatcher:
         go: set[int],
         messages: Mapping[int, tuple[Claimed, OutgoingMessage]],
     ) -> None:
-        deadline = ticking() + self._lease_seconds - MARGIN_SECONDS
-        rows = {message.reference: row for i, (row, message) in messages.items() if i in go}
+        now = ticking()
+        deadline, until = now + self._lease_seconds * (1 - MARGIN), now + self._lease_seconds
         batch = [message for i, (_, message) in messages.items() if i in go]
-        pending: list[Settled] = []
-        settled_at = time.monotonic()
-        for reference, outcome in self._outcomes(lane, batch, lambda: ticking() > deadline):
-            row = rows.pop(reference, None)
-            if row is not None:
-                pending.append(Settled(row, outcome))
-            late = time.monotonic() - settled_at > SETTLE_SECONDS
-            if len(pending) >= SETTLE_EVERY or (pending and late):
-                self._settle(lane, pending)
-                pending, settled_at = [], time.monotonic()
-        # What an adapter did not report, nobody can tell.
-        pending += [Settled(row, Ambiguous("the adapter gave no outcome")) for row in rows.values()]
-        if pending:
-            self._settle(lane, pending)
+
+        def expired() -> bool:
+            return lane.resting or ticking() > deadline
+
+        flight = Flight(
+            {message.reference: row for i, (row, message) in messages.items() if i in go},
+            self._outcomes(lane, batch, expired),
+            settle=lambda results: self._settle(lane, results, until),
+            note=lambda outcome: self._note(lane, outcome, until),
+        )
+        if not flight.land(lane.may_leave):
+            lane.leave(flight)
+        if lane.breaker.end(answered=flight.answered):
+            self._written(lambda s: rested(s, self._clock, account_id=lane.account_id), until)
+
+    def _note(self, lane: Lane, outcome: Outcome, until: float) -> None:
+        """Count an outcome, and let the account rest where it calls for it."""
+        if _account_fault(outcome):
+            lane.resting = True
+        rest = lane.breaker.note(outcome, ticking())
+        if rest is None or lane.knows(outcome, ticking() + rest.seconds):
+            return
+        lane.resting = True
+        log.warning("account rests", account=lane.account_id, why=rest.reason, s=rest.seconds)
+        self._written(
+            lambda session: rest_account(
+                session,
+                self._clock,
+                account_id=lane.account_id,
+                seconds=rest.seconds,
+                reason=rest.reason,
+                strike=rest.strike,
+            ),
+            until,
+        )
 
     def _outcomes(
         self, lane: Lane, batch: Sequence[OutgoingMessage], expired: Callable[[], bool]
@@ -273,25 +350,46 @@ class Dispatcher:
         except Exception:  # a bug in an adapter must not become a second send
             log.exception("adapter failed", account=lane.account_id, adapter=lane.adapter_name)
 
-    def _settle(self, lane: Lane, results: Sequence[Settled]) -> None:
+    def _settle(self, lane: Lane, results: Sequence[Settled], until: float) -> None:
+        reach("C8")
+        told = [result.outcome for result in results if result.outcome != DEADLINE_PASSED]
+        for name, n in Counter(TALLIED[type(outcome)] for outcome in told).items():
+            self.tally.count(lane.account_id, name, n)
+
         def write_down(session: Session) -> None:
             settle(session, self._clock, account_id=lane.account_id, results=results)
             effects.run(session, self._clock, effects.of_refusals(results))
             fault = next((r.outcome for r in results if _account_fault(r.outcome)), None)
             if isinstance(fault, Rejected):
                 reason = f"{fault.code}: {fault.reason}"
-                pause_account(session, self._clock, account_id=lane.account_id, reason=reason)
+                pause_account(
+                    session,
+                    self._clock,
+                    account_id=lane.account_id,
+                    reason=reason,
+                    seen=lane.version,
+                )
+            # Another worker may have been asked for patience: the rest of this batch stays, too.
+            lane.resting |= rests(session, self._clock, account_id=lane.account_id)
+            reach("C9")
 
-        self._written(write_down)
+        self._written(write_down, until)
+        reach("C10")
 
-    def _written(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a transaction of its own, again while the database is away."""
-        for attempt in range(WRITE_TRIES - 1):
-            with contextlib.suppress(OperationalError), write(self._sessions) as session:
-                return work(session)
-            time.sleep(0.2 * 2**attempt)
-        with write(self._sessions) as session:
-            return work(session)
+    def _written(self, work: Callable[[Session], T], until: float) -> T:
+        """Run `work` in a transaction of its own; while the database is away, again until then.
+
+        `until` is on core.clock.ticking(); raises one of DATABASE_AWAY after it.
+        """
+        for pause in chain(WRITE_PAUSES, repeat(WRITE_PAUSES[-1])):
+            try:
+                with write(self._sessions) as session:
+                    return work(session)
+            except DATABASE_AWAY:
+                if ticking() + pause > until:
+                    raise
+            sleep(pause)
+        raise AssertionError("the pauses never end")
 
 
 def _account_fault(outcome: Outcome) -> bool:

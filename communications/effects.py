@@ -9,8 +9,8 @@
 | opted out at the provider: phone | - | all, stopped | withdrawn |
 | opted out at the provider: email, push | - | marketing, unsubscribed | withdrawn |
 
-What is still queued to the address is skipped in the same transaction (RELIABILITY T15). A status
-is never changed here: complaints and opt-outs change consent, not what happened (PROVIDERS 10.7).
+What is still queued to the address is skipped in the same transaction. A status
+is never changed here: complaints and opt-outs change consent, not what happened.
 
 Invariants
     1. An effect depends on its own event alone, so any order and any repeats end alike.
@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 from channels.adapter import EventType, ProviderEvent
 from channels.channel import Channel
 from channels.outcome import Rejected
+from communications.claim import Claimed
 from communications.communication import Reason
-from communications.ledger import Claimed, skip_queued
+from communications.ledger import skip_queued
 from communications.receipt import Change
 from communications.settle import Settled
 from core.address import mask
@@ -141,7 +142,7 @@ def _told(change: Change) -> tuple[Scope, SuppressionReason, bool] | None:
 
 
 def opt_out(channel: Channel, *, by_provider: bool) -> tuple[Scope, SuppressionReason]:
-    """Return how far an opt-out reaches: to a phone it stops everything (PROVIDERS 11)."""
+    """Return how far an opt-out reaches: to a phone it stops everything."""
     if channel.address_kind != "sms":
         return Scope.MARKETING, SuppressionReason.UNSUBSCRIBED
     stopped = SuppressionReason.STOPPED if by_provider else SuppressionReason.UNSUBSCRIBED

@@ -25,3 +25,29 @@ class AccountConfigError(InvalidError):
     """The provider account's settings cannot be used."""
 
     code = "provider_config"
+
+
+class UnexpectedCountError(ConflictError):
+    """Another number of messages is meant than was expected."""
+
+    code = "unexpected_count"
+
+    def __init__(self, found: int, expected: int) -> None:
+        remedy = f"look again, and give {found} if all of them are meant"
+        super().__init__(
+            f"{found:,} messages match, not {expected:,}",
+            field="count",
+            remedy=remedy if found else "look again: what you meant was settled meanwhile",
+        )
+
+
+class NothingExpectedError(InvalidError):
+    """A decision needs messages to decide about."""
+
+    code = "nothing_expected"
+
+
+class CancelledRunError(ConflictError):
+    """Messages of a cancelled campaign are not sent again."""
+
+    code = "cancelled_run"

@@ -9,21 +9,51 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, Update, bindparam, case, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    FromClause,
+    Integer,
+    String,
+    Table,
+    Update,
+    and_,
+    case,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from channels.adapter import ProviderEvent
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Direction, Reason
 from communications.status import FACTS, STATUS_OF, Fact, Rank, Status
 from core.clock import Clock
-from core.rows import among
+from core.db import UtcDateTime
+from core.rows import among, table
+from members.signal import MESSAGE, Heard, signal
 
 C = Communication
 TABLE: Table = Communication.__table__  # type: ignore[assignment]  # a mapped class's table is one
 STAGES = ("sent_at", "delivered_at", "read_at", "clicked_at", "replied_at", "failed_at")
 NEGATIVE = frozenset({Rank.UNDELIVERED, Rank.BOUNCED_SOFT, Rank.BOUNCED_HARD})
+DOUBTFUL = frozenset({Status.UNKNOWN, Status.QUEUED, Status.FAILED})
+"""What may have attempts that evidence proves: also a row that an operator queued again, or gave
+up."""
+UNPROVEN = (AttemptOutcome.AMBIGUOUS, AttemptOutcome.CRASHED, AttemptOutcome.RESOLVED_ABSENT)
 FACT_OF = {fact.value: fact for fact in Fact}
+RAISED = ("rank", "status", "reason", "error_code", "error_message", "provider_status")
+"""What the highest rank says."""
+CLAIMED = ("lease_until", "owner", "held")
+"""What ends once evidence came."""
+LEARNT: dict[str, TypeEngine[Any]] = {
+    "id": BigInteger(),
+    "rank": Integer(),
+    **dict.fromkeys(RAISED[1:], String()),
+    **dict.fromkeys(STAGES, UtcDateTime()),
+}
+"""What a set of evidence taught about one communication, as columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +109,20 @@ def fold(
             )
     if not learnt:
         return
-    session.connection().execute(RAISE, [learnt[key] for key in sorted(learnt)])
-    unknown = [i for i in learnt if rows[i].status is Status.UNKNOWN]
-    if unknown:
+    # By id, so that two folds that share rows wait for each other.
+    told = [tuple(learnt[key].values()) for key in sorted(learnt)]
+    session.execute(_raise(table(session, LEARNT, told)))
+    told_of = [rows[key] for key in sorted(learnt) if rows[key].member_id is not None]
+    if told_of:
+        heard = [Heard(MESSAGE, row.member_id, clock.now(), row.id) for row in told_of]
+        signal(session, client_id=told_of[0].client_id, heard=heard)
+    doubtful = [i for i in learnt if rows[i].status in DOUBTFUL]
+    if doubtful:
         session.execute(
             update(Attempt)
             .where(
-                among(session, Attempt.communication_id, unknown),
-                Attempt.outcome.in_((AttemptOutcome.AMBIGUOUS, AttemptOutcome.CRASHED)),
+                among(session, Attempt.communication_id, doubtful),
+                Attempt.outcome.in_(UNPROVEN),
             )
             .values(outcome=AttemptOutcome.RESOLVED_SENT, finished_at=clock.now())
             .execution_options(synchronize_session=False)
@@ -106,58 +142,41 @@ def clean(text: str | None, length: int) -> str | None:
 
 
 def _nothing(communication_id: int) -> dict[str, Any]:
-    names = ("status", "reason", "code", "error", "provider_status", *STAGES)
-    return {"b_id": communication_id, "b_rank": 0} | {f"b_{name}": None for name in names}
+    return dict.fromkeys(LEARNT) | {"id": communication_id, "rank": 0}
 
 
 def _learn(value: dict[str, Any], fact: Fact, evidence: Evidence) -> None:
     rank, _, stage = FACTS[fact]
     event = evidence.event
-    if rank > value["b_rank"]:
+    if rank > value["rank"]:
         negative = rank in NEGATIVE
         value |= {
-            "b_rank": int(rank),
-            "b_status": STATUS_OF[rank].value,
-            "b_reason": Reason.UNDELIVERED.value if rank is Rank.UNDELIVERED else None,
-            "b_code": clean(event.code, 40) if negative else None,
-            "b_error": clean(event.text, 300) if negative else None,
-            "b_provider_status": clean(event.provider_status, 40),
+            "rank": int(rank),
+            "status": STATUS_OF[rank].value,
+            "reason": Reason.UNDELIVERED.value if rank is Rank.UNDELIVERED else None,
+            "error_code": clean(event.code, 40) if negative else None,
+            "error_message": clean(event.text, 300) if negative else None,
+            "provider_status": clean(event.provider_status, 40),
         }
-    known = value[f"b_{stage}"]
-    value[f"b_{stage}"] = (
-        evidence.occurred_at if known is None else min(known, evidence.occurred_at)
-    )
+    known = value[stage]
+    value[stage] = evidence.occurred_at if known is None else min(known, evidence.occurred_at)
 
 
-def _raise_statement() -> Update:
-    c = TABLE.c
-    higher = c.rank < bindparam("b_rank", type_=c.rank.type)
-
-    def raised(new: str, name: str) -> Any:
-        return case((higher, bindparam(f"b_{new}", type_=c[name].type)), else_=c[name])
+def _raise(told: FromClause) -> Update:
+    """Return the statement that raises ranks and fills stage times from rows as LEARNT has them."""
+    c, new = TABLE.c, told.c
+    higher = c.rank < new.rank
 
     def earliest(name: str) -> Any:
-        told = bindparam(f"b_{name}", type_=c[name].type)
-        return case(
-            (told.is_(None), c[name]), (or_(c[name].is_(None), c[name] > told), told), else_=c[name]
-        )
+        sooner = or_(c[name].is_(None), c[name] > new[name])
+        return case((and_(new[name].is_not(None), sooner), new[name]), else_=c[name])
 
     return (
         update(TABLE)
-        .where(c.id == bindparam("b_id"))
+        .where(c.id == new.id)
         .values(
-            status=raised("status", "status"),
-            rank=raised("rank", "rank"),
-            reason=raised("reason", "reason"),
-            error_code=raised("code", "error_code"),
-            error_message=raised("error", "error_message"),
-            provider_status=raised("provider_status", "provider_status"),
-            lease_until=case((higher, None), else_=c.lease_until),
-            owner=case((higher, None), else_=c.owner),
-            held=case((higher, None), else_=c.held),
+            **{name: case((higher, new[name]), else_=c[name]) for name in RAISED},
+            **{name: case((higher, None), else_=c[name]) for name in CLAIMED},
             **{name: earliest(name) for name in STAGES},
         )
     )
-
-
-RAISE = _raise_statement()

@@ -191,9 +191,3 @@ def latest_to(
         .limit(1)
     )
     return session.scalar(query)
-
-
-def unfinished(session: Session, run_id: int) -> int:
-    """Return how many rows of a run are still to be sent or on their way."""
-    query = select(func.count()).where(C.run_id == run_id, C.status.in_(OPEN))
-    return session.scalar(query) or 0

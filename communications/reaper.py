@@ -1,7 +1,7 @@
 """The reaper: what happens to rows whose worker stopped.
 
 Invariant: a `sending` row whose lease ran out becomes `unknown`, never `queued`. We cannot tell
-whether it stopped before or after the first byte (RELIABILITY 3.8, C6 and C7).
+whether it stopped before or after the first byte (docs/why/sending.md).
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from sqlalchemy import case, or_, update
 from sqlalchemy.orm import Session
 
 from communications.attempt import Attempt, AttemptOutcome
+from communications.claim import MAX_CRASHES, POISON
 from communications.communication import Communication, Reason
 from communications.ledger import QUEUED, SENDING
 from communications.status import STEPS, Step
@@ -19,11 +20,10 @@ from core.clock import Clock
 from core.sql import insert_into
 
 C = Communication
-MAX_CRASHES = 3
 
 
 def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None) -> int:
-    """Turn `sending` rows whose lease ran out into `unknown` (T10); return how many.
+    """Turn `sending` rows whose lease ran out into `unknown`; return how many.
 
     With `owners` (prefixes of dead processes' claims) their rows are taken at once, and their
     claims are dropped: only for a process that is known to be dead.
@@ -35,7 +35,12 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
         session.execute(
             update(C)
             .where(QUEUED, C.lease_until.is_not(None), gone)
-            .values(owner=None, lease_until=None)
+            .values(
+                crashes=C.crashes + 1,
+                held=case((C.crashes + 1 >= MAX_CRASHES, POISON), else_=C.held),
+                owner=None,
+                lease_until=None,
+            )
             .execution_options(synchronize_session=False)
         )
     _, target = STEPS[Step.LOSE]
@@ -47,7 +52,7 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
             reason=Reason.WORKER_STOPPED,
             crashes=C.crashes + 1,
             open_attempts=C.open_attempts + 1,
-            held=case((C.crashes + 1 >= MAX_CRASHES, "poison"), else_=None),
+            held=None,
             owner=None,
             lease_until=None,
             updated_at=now,

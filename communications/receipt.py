@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, Boolean, String, select, true, update
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from channels.adapter import EventType, ProviderEvent
 from channels.channel import Channel
@@ -23,15 +23,26 @@ from communications.event import CommunicationEvent, EventState
 from communications.fold import Evidence, clean, fold, locked
 from communications.reference import References
 from core.clock import Clock
-from core.db import is_sqlite
-from core.rows import among
+from core.db import UtcDateTime
+from core.rows import among, table
+from core.sql import insert_into
 
 C = Communication
 PARKED_FOR = timedelta(hours=24)
-"""How long an event waits for its communication (RELIABILITY 3.12)."""
+"""How long an event waits for its communication."""
 FUTURE = timedelta(minutes=5)
 """A provider's time further ahead than this is not believed."""
 MAX_KEY = 200
+STORED: dict[str, TypeEngine[Any]] = {
+    **dict.fromkeys(
+        ("client_id", "communication_id", "provider_account_id", "inbox_id"), BigInteger()
+    ),
+    **dict.fromkeys(("source", "dedup_key", "type", "state", "reference", "provider_id"), String()),
+    **dict.fromkeys(("provider_status", "code", "detail"), String()),
+    "machine": Boolean(),
+    **dict.fromkeys(("occurred_at", "received_at"), UtcDateTime()),
+}
+"""An event's columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ def apply_events(
     """Store and fold what one account's provider reported.
 
     An event names its communication by our signed reference, or else by the provider's id. What
-    belongs to another client is stored as unmatched and has no effect (B029). `inbox_id` is the
+    belongs to another client is stored as unmatched and has no effect. `inbox_id` is the
     stored request all events came with, or one for each of them.
     """
     known = _by_provider_id(session, account, events)
@@ -112,22 +123,42 @@ def learn_fact(
 
     None: it was known already, or the client has no such communication.
     """
-    rows = locked(session, client_id, [communication_id])
-    if communication_id not in rows:
-        return None
-    when = believable(event.occurred_at, clock.now())
-    evidence = Evidence(event, dedup_key(source, event.dedup_key), when, communication_id)
-    values = _row(clock, client_id, None, None, source, evidence, known=True)
-    if not _insert_new(session, [values]):
-        return None
-    fold(session, clock, rows, [evidence])
-    return _change(rows[communication_id], evidence)
+    told = {communication_id: event}
+    changes = learn_facts(session, clock, client_id=client_id, told=told, source=source)
+    return changes[0] if changes else None
+
+
+def learn_facts(
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    told: Mapping[int, ProviderEvent],
+    source: str,
+    account_id: int | None = None,
+) -> list[Change]:
+    """Store and fold one fact each of several communications; return what was new.
+
+    `account_id` is the provider account that told it, where one did.
+    """
+    rows = locked(session, client_id, told)
+    evidence = []
+    for found in rows:
+        event = told[found]
+        key = dedup_key(source, event.dedup_key)
+        when = believable(event.occurred_at, clock.now())
+        evidence.append(Evidence(event, key, when, found))
+    values = [_row(clock, client_id, account_id, None, source, one, known=True) for one in evidence]
+    new = _insert_new(session, values)
+    fresh = [one for one in evidence if one.dedup_key in new]
+    fold(session, clock, rows, fresh)
+    return [_change(rows[e.communication_id], e) for e in fresh if e.communication_id in rows]
 
 
 def retry_parked(session: Session, clock: Clock, *, limit: int = 500) -> list[Change]:
     """Match parked events again, give up on those older than 24 h; return what was matched.
 
-    A receipt may overtake the commit that records the provider's id (RELIABILITY 2, no. 18).
+    A receipt may overtake the commit that records the provider's id.
     """
     E = CommunicationEvent  # noqa: N806  (a table alias, like C)
     waiting = session.execute(
@@ -242,7 +273,7 @@ def _row(
         "dedup_key": evidence.dedup_key,
         "type": event.type.value,
         "machine": event.machine,
-        "state": EventState.APPLIED if known else EventState.PARKED,
+        "state": (EventState.APPLIED if known else EventState.PARKED).value,
         "reference": clean(event.reference, 80),
         "provider_id": clean(event.provider_id, 128),
         "provider_status": clean(event.provider_status, 40),
@@ -257,15 +288,17 @@ def _insert_new(session: Session, values: Sequence[dict[str, Any]]) -> set[str]:
     """Insert events whose key is new; return the keys inserted."""
     if not values:
         return set()
-    make = sqlite.insert if is_sqlite(session) else postgresql.insert
+    # In key order: two transactions with the same events then wait for each other, not in a ring.
+    ordered = sorted(values, key=lambda value: str(value["dedup_key"]))
+    told = table(session, STORED, [[value[name] for name in STORED] for value in ordered])
     statement = (
-        make(CommunicationEvent)
+        insert_into(session, CommunicationEvent)
+        # SQLite reads ON CONFLICT after a SELECT without WHERE as part of a join.
+        .from_select(list(STORED), select(told).where(true()))
         .on_conflict_do_nothing(index_elements=["client_id", "dedup_key"])
         .returning(CommunicationEvent.dedup_key)
     )
-    # In key order: two transactions with the same events then wait for each other, not in a ring.
-    ordered = sorted(values, key=lambda value: str(value["dedup_key"]))
-    return set(session.scalars(statement, ordered))
+    return set(session.scalars(statement))
 
 
 def _change(row: Any, evidence: Evidence) -> Change:

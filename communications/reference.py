@@ -9,7 +9,7 @@ class References:
     """Makes and reads references: `[A-Za-z0-9_-]+`, at most 40 characters, signed.
 
     A forged or altered reference reads as None, so a provider's echo of it is proof that it comes
-    from us (PROVIDERS 0.6).
+    from us.
     """
 
     def __init__(self, signer: Signer) -> None:

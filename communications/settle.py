@@ -1,7 +1,7 @@
 """Settling: what the provider said about a batch of attempts, written in a few statements.
 
 Every statement carries the attempt's token and `sending`, except acceptance: that a provider took a
-message is true whichever attempt says so, and whatever we meant to do next (T6).
+message is true whichever attempt says so, and whatever we meant to do next.
 """
 
 import random
@@ -29,10 +29,11 @@ from sqlalchemy.types import TypeEngine
 
 from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Outcome, Rejected
 from communications.attempt import Attempt, AttemptOutcome
+from communications.claim import Claimed
 from communications.communication import Communication, Reason
 from communications.fold import TABLE
-from communications.ledger import CANCELLED, Claimed
-from communications.status import STEPS, Rank, Status, Step
+from communications.ledger import CANCELLED, closed
+from communications.status import STEPS, Rank, Step
 from core.clock import Clock
 from core.db import UtcDateTime
 from core.rows import table
@@ -154,15 +155,14 @@ def _refuse(session: Session, now: datetime, values: Sequence[dict[str, Any]]) -
     if not values:
         return
     _, target = STEPS[Step.REFUSE]
-    closed = C.open_attempts == 0
+    certain = C.open_attempts == 0
     session.connection().execute(
         _mine(Step.REFUSE).values(
-            status=case((closed, target.value), else_=Status.UNKNOWN.value),
-            reason=case((closed, bindparam("b_why", type_=String())), else_=C.reason),
+            **closed(target, bindparam("b_why", type_=String())),
             error_code=bindparam("b_code"),
             error_message=bindparam("b_detail"),
             held=None,
-            failed_at=case((closed, literal(now, UtcDateTime())), else_=None),
+            failed_at=case((certain, literal(now, UtcDateTime())), else_=None),
             owner=None,
             lease_until=None,
             updated_at=now,
@@ -188,11 +188,12 @@ def _not_sent(session: Session, now: datetime, results: Sequence[Settled]) -> No
             retries.append(value)
     if retries:
         _, target = STEPS[Step.RETRY]
+        dropped = closed(STEPS[Step.SKIP][1], Reason.CANCELLED)
         cancelled = func.coalesce(C.held, "") == CANCELLED
         session.connection().execute(
             _mine(Step.RETRY).values(
-                status=case((cancelled, STEPS[Step.SKIP][1].value), else_=target.value),
-                reason=case((cancelled, Reason.CANCELLED.value), else_=C.reason),
+                status=case((cancelled, dropped["status"]), else_=target.value),
+                reason=case((cancelled, dropped["reason"]), else_=C.reason),
                 held=case((cancelled, None), else_=C.held),
                 not_before=bindparam("b_due"),
                 tries=bindparam("b_tries"),
@@ -221,7 +222,7 @@ def backoff(tries: int, retry_after: float | None) -> float:
     """Return the wait in seconds after the `tries`-th try (1, 2, …).
 
     30 s doubling up to 30 min, plus up to a fifth at random so that a crowd spreads out; never
-    less than the provider asked for (RELIABILITY 3.7).
+    less than the provider asked for.
     """
     base: float = min(FIRST_WAIT_SECONDS * 2.0 ** (tries - 1), LONGEST_WAIT_SECONDS)
     wait = max(base, retry_after or 0.0)

@@ -3,13 +3,14 @@
 Two things move a communication. A *step* is something we do: it is legal from some statuses only,
 and the database checks that in the same UPDATE (ledger.py). A *fact* is something evidence tells
 us (a receipt, our own tracking, an operator who looked it up): it is never refused, and it only
-ever raises the rank (receipt.py). Sources: RELIABILITY 3.5 (T1 to T16), PROVIDERS 9 and 10.
+ever raises the rank (receipt.py). Why: docs/why/sending.md.
 
 Invariants
     1. A send starts from QUEUED and from nowhere else.
     2. UNKNOWN leaves by a fact, or by a step that only an operator takes.
     3. Facts commute and repeat freely: any order, any number of times, one result.
     4. No path of our own unasked steps has an INTEND after a perhaps-sent.
+    5. What a restored database cannot know is doubted: UNKNOWN, whatever the row says (DOUBT).
 """
 
 from enum import IntEnum, StrEnum
@@ -46,14 +47,15 @@ REACHED = frozenset({S.DELIVERED, S.READ, S.CLICKED, S.REPLIED})
 class Step(StrEnum):
     """What we do."""
 
-    INTEND = "intend"  # T5: the first byte is about to be written
-    ACCEPT = "accept"  # T6: the provider took it
-    REFUSE = "refuse"  # T8: the provider refused it for good
-    RETRY = "retry"  # T7: certainly not sent
-    LOSE = "lose"  # T9, T10: nobody can tell
-    SKIP = "skip"  # T4, T15: decided not to send
-    RESEND = "resend"  # T12: an operator accepts the risk of a second copy
-    GIVE_UP = "give_up"  # T13: an operator says treat as not sent
+    INTEND = "intend"  # the first byte is about to be written
+    ACCEPT = "accept"  # the provider took it
+    REFUSE = "refuse"  # the provider refused it for good
+    RETRY = "retry"  # certainly not sent
+    LOSE = "lose"  # nobody can tell
+    DOUBT = "doubt"  # a restored database: it may have been sent in the time that is lost
+    SKIP = "skip"  # decided not to send
+    RESEND = "resend"  # an operator accepts the risk of a second copy
+    GIVE_UP = "give_up"  # an operator says treat as not sent
 
 
 STEPS: dict[Step, tuple[frozenset[Status], Status]] = {
@@ -63,19 +65,20 @@ STEPS: dict[Step, tuple[frozenset[Status], Status]] = {
     Step.REFUSE: (frozenset({S.SENDING}), S.FAILED),
     Step.RETRY: (frozenset({S.SENDING}), S.QUEUED),
     Step.LOSE: (frozenset({S.SENDING}), S.UNKNOWN),
+    Step.DOUBT: (frozenset({S.QUEUED, S.SENDING}), S.UNKNOWN),
     Step.SKIP: (frozenset({S.QUEUED}), S.SKIPPED),
     Step.RESEND: (frozenset({S.UNKNOWN}), S.QUEUED),
     Step.GIVE_UP: (frozenset({S.UNKNOWN}), S.FAILED),
 }
 
 OPERATOR_STEPS = frozenset({Step.RESEND, Step.GIVE_UP})
-PERHAPS_SENT = frozenset({Step.LOSE, Step.ACCEPT})
+PERHAPS_SENT = frozenset({Step.LOSE, Step.DOUBT, Step.ACCEPT})
 
 
 class Rank(IntEnum):
     """How much a row knows; a fact replaces what is lower and nothing else.
 
-    The order is PROVIDERS 10: a refusal of ours gives way to any evidence of a send; an SMS
+    A refusal of ours gives way to any evidence of a send; an SMS
     `undelivered` or a soft bounce gives way to `delivered`, a hard bounce does not; a person who
     reads, clicks or replies outranks any bounce.
     """

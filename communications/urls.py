@@ -6,7 +6,7 @@ from core.token import Signer
 
 
 class Urls:
-    """Builds links below the configured public URL; never from a request's Host header (B024)."""
+    """Builds links below the configured public URL; never from a request's Host header."""
 
     def __init__(self, public_url: str, signer: Signer) -> None:
         self._base = public_url.rstrip("/")

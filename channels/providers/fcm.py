@@ -26,7 +26,7 @@ from channels.adapter import (
     RawWebhook,
 )
 from channels.channel import Channel
-from channels.lanes import Lanes, Result
+from channels.lanes import Halt, Lanes, Result
 from channels.outcome import Accepted, Ambiguous, NotSent, Outcome, Rejected
 from channels.payload import fingerprint, from_unix, load_json, text_of
 from channels.reply import outcome_of, retry_after
@@ -96,10 +96,11 @@ class Fcm:
         self, messages: Sequence[OutgoingMessage], expired: Callable[[], bool]
     ) -> Iterator[Result]:
         """Send each message in a request of its own, some at a time."""
+        halt = Halt(expired)
 
         def carry(taken: Iterator[OutgoingMessage]) -> Iterator[Result]:
             for message in taken:
-                yield message.reference, self._deliver(message, expired)
+                yield message.reference, halt.note(self._deliver(message, halt))
 
         return self._lanes.run(messages, carry)
 
@@ -229,7 +230,7 @@ def payload(message: OutgoingMessage) -> bytes | None:
 
 
 def outcome(reply: HttpReply, ports: Ports) -> Outcome:
-    """Classify by status, then by errorCode, which says more (PROVIDERS 4)."""
+    """Classify by status, then by errorCode, which says more (docs/providers/fcm.md)."""
     now = ports.clock.now()
     code, said = _error(reply)
     found = outcome_of(reply, now, reason=said)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Self
+from urllib.parse import quote, urlencode
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -28,12 +29,15 @@ from sendgrid.helpers.mail import (
 )
 
 from channels.adapter import (
+    CannotSay,
     EventType,
+    Found,
     HttpReply,
     MalformedWebhookError,
     OutgoingMessage,
     Ports,
     ProviderEvent,
+    Query,
     RawWebhook,
 )
 from channels.channel import Channel
@@ -41,7 +45,7 @@ from channels.email import CONTROLS
 from channels.lanes import Lanes, Result
 from channels.outcome import Accepted, NotSent, Outcome, Rejected
 from channels.payload import fingerprint, from_unix, load_json, text_of
-from channels.reply import MAX_WAIT_SECONDS, outcome_of
+from channels.reply import MAX_WAIT_SECONDS, outcome_of, unsaid
 from channels.settings import ConfigError, checked_url, read_config
 from channels.skeleton import Skeleton
 
@@ -67,6 +71,8 @@ OPTED_OUT_REASONS = ("unsubscribed address", "spam reporting address")
 PER_CALL = 1000
 SUBSTITUTION_BYTES = 9_000
 """SendGrid takes 10,000 a personalization; a longer message travels alone, already filled in."""
+SEARCHED = 10
+"""The most references of one message that are asked for; operators made the older ones."""
 EXPIRED = NotSent("deadline passed")
 OFFENDER = re.compile(r"personalizations\.(\d+)\b")
 
@@ -76,7 +82,7 @@ class Config:
     """What a SendGrid account needs."""
 
     api_key: str
-    """Needs the scope `mail.send`."""
+    """Needs the scope `mail.send`; with `messages.read` also, it can be asked what arrived."""
     from_email: str
     """A verified sender."""
     from_name: str | None = None
@@ -92,6 +98,7 @@ class SendGrid:
     name: ClassVar[str] = "sendgrid"
     channel: ClassVar[Channel] = Channel.EMAIL
     window: ClassVar[int] = PER_CALL
+    search_complete: ClassVar[bool] = False
 
     def __init__(self, config: Config, ports: Ports) -> None:
         self._config = config
@@ -144,6 +151,30 @@ class SendGrid:
         if not isinstance(rows, list):
             raise MalformedWebhookError("SendGrid posts a JSON array")
         return [receipt(row) for row in rows]
+
+    def find(self, query: Query) -> tuple[Found, ...] | CannotSay:
+        """Return what the Email Activity API has under one of our references.
+
+        Its answers do not name the reference, so they are believed only when all go to the right
+        address: a filter that was not understood would list others.
+        """
+        if not query.references:  # an empty filter would list anything
+            return CannotSay("nothing to ask for")
+        filters = [f"(unique_args['ex_ref']=\"{one}\")" for one in query.references[:SEARCHED]]
+        asked = urlencode({"limit": SEARCHED, "query": " OR ".join(filters)}, quote_via=quote)
+        url = f"{self._config.base_url}/v3/messages?{asked}"
+        reply = self._ports.http.request("GET", url, headers=self._headers)
+        try:
+            told = load_json(reply.body) if reply.status == 200 else None
+        except MalformedWebhookError:
+            told = None
+        rows = told.get("messages") if isinstance(told, dict) else None
+        if not isinstance(rows, list):
+            return unsaid(reply)
+        found = [one for one in map(_listed, rows) if one is not None]
+        if any(address != query.to.casefold() for address, _ in found):
+            return CannotSay("it listed other messages than were asked for", of_account=True)
+        return tuple(one for _, one in found)
 
     def _carry(self, batch: list[OutgoingMessage], expired: Callable[[], bool]) -> Iterator[Result]:
         """Send one batch; again without the offenders while SendGrid refuses the whole for them.
@@ -218,6 +249,17 @@ class SendGrid:
         return frame
 
 
+def _listed(row: object) -> tuple[str, Found] | None:
+    """Return one message of the Email Activity API with its recipient; None for what is none."""
+    if not isinstance(row, dict):
+        return None
+    name, address = text_of(row, "msg_id", 128), text_of(row, "to_email", 320)
+    if not name or not address:
+        return None
+    status = text_of(row, "status", 40) or "?"
+    return address.casefold(), Found(name, True, None, status)
+
+
 def receipt(row: object) -> ProviderEvent:
     """Translate one event."""
     if not isinstance(row, dict):
@@ -246,7 +288,7 @@ def receipt(row: object) -> ProviderEvent:
 
 def _type(row: Mapping[str, Any], status: str) -> EventType:
     if status == "bounce" and row.get("type") == "blocked":
-        return EventType.BOUNCED_SOFT  # decided by type, not by the 5 of its status (PROVIDERS 2.2)
+        return EventType.BOUNCED_SOFT  # decided by type, not by the 5 of its status
     return EVENTS.get(status, EventType.UNRECOGNISED)
 
 

@@ -66,6 +66,8 @@ class Smtp:
             username=config.username,
             password=config.password,
             hello=self._domain,
+            connect_seconds=ports.connect_seconds,
+            reply_seconds=ports.answer_seconds,
         )
         self._lanes = Lanes(config.connections, "smtp")
         self._idle: deque[Transaction] = deque()

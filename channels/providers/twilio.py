@@ -8,6 +8,7 @@ import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from threading import local
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -20,20 +21,23 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from channels.adapter import (
+    CannotSay,
     EventType,
+    Found,
     HttpClient,
     HttpReply,
     MalformedWebhookError,
     OutgoingMessage,
     Ports,
     ProviderEvent,
+    Query,
     RawWebhook,
 )
 from channels.channel import Channel
-from channels.lanes import Lanes, Result
+from channels.lanes import Halt, Lanes, Result
 from channels.outcome import Accepted, Ambiguous, NotSent, Outcome, Rejected
 from channels.payload import form_pairs, load_form
-from channels.reply import outcome_of, retry_after
+from channels.reply import outcome_of, retry_after, unsaid
 from channels.settings import ConfigError, checked_url, read_config
 from channels.sms import size
 
@@ -51,7 +55,7 @@ EVENTS = {
     "failed": EventType.UNDELIVERED,
     "canceled": EventType.UNDELIVERED,
 }
-# Error codes by class (PROVIDERS 1.7). What is in no set is refused for this message only.
+# Error codes by class (docs/providers/twilio.md). What is in no set is refused for this one.
 DEAD_ADDRESS = frozenset({21211, 21614, 21635, 30005, 30006, 63003, 63024})
 OPTED_OUT = frozenset({21610, 63014, 63033})
 REJECTED_BEFORE_QUEUEING = frozenset(
@@ -64,6 +68,11 @@ ACCOUNT_FAULT = frozenset(
 )
 UNKNOWN_OUTCOME = frozenset({30410})
 """Twilio itself does not know and does not retry, to avoid a duplicate."""
+
+SEARCHED = 50
+"""The most messages a search looks at; with more to one number in minutes nothing is certain."""
+LONGEST_QUEUED = timedelta(hours=10)
+"""Twilio's default ValidityPeriod: how much later it may date the sending than the taking."""
 
 EXPIRED = NotSent("deadline passed")
 REFERENCE = "a"
@@ -89,6 +98,7 @@ class Twilio:
     name: ClassVar[str] = "twilio"
     channel: ClassVar[Channel] = Channel.SMS
     window: ClassVar[int] = 100
+    search_complete: ClassVar[bool] = False
 
     def __init__(self, config: Config, ports: Ports) -> None:
         self._ports = ports
@@ -121,10 +131,11 @@ class Twilio:
         self, messages: Sequence[OutgoingMessage], expired: Callable[[], bool]
     ) -> Iterator[Result]:
         """Send each message in a request of its own, some at a time."""
+        halt = Halt(expired)
 
         def carry(taken: Iterator[OutgoingMessage]) -> Iterator[Result]:
             for message in taken:
-                yield message.reference, EXPIRED if expired() else self._create(message)
+                yield message.reference, EXPIRED if halt() else halt.note(self._create(message))
 
         return self._lanes.run(messages, carry)
 
@@ -152,6 +163,29 @@ class Twilio:
             return [inbound(form, sid)]
         reference = parse_qs(query).get(REFERENCE, [None])[0]
         return [receipt(form, sid, status, reference)]
+
+    def find(self, query: Query) -> tuple[Found, ...] | CannotSay:
+        """Return messages of this number, text and time. Twilio keeps nothing of our reference."""
+        self._http.begin()
+        try:
+            listed = self._client.messages.page(
+                to=query.to,
+                from_=self._from,
+                date_sent_after=query.begun,
+                date_sent_before=query.ended + LONGEST_QUEUED,
+                page_size=SEARCHED,
+            )
+            told = list(listed)
+        except (TwilioException, TypeError, ValueError, AttributeError, LookupError):
+            return unsaid(self._http.reply())
+        if len(told) >= SEARCHED:
+            return CannotSay("too many messages to one number")
+        service = self._service if isinstance(self._service, str) else None
+        return tuple(
+            Found(str(one.sid)[:128], False, _dated(one), str(one.status)[:40])
+            for one in told
+            if one.sid and _alike(one, query, service)
+        )
 
     def _create(self, message: OutgoingMessage) -> Outcome:
         body = message.skeleton.fill(message.values).get("body", "")
@@ -236,6 +270,24 @@ def outcome(reply: HttpReply | None, code: int | None, said: str, ports: Ports) 
         address_invalid=code in DEAD_ADDRESS,
         opted_out=code in OPTED_OUT,
         account_fault=found.account_fault or code in ACCOUNT_FAULT,
+    )
+
+
+def _dated(listed: Any) -> datetime | None:
+    """Return when Twilio took a message that it lists."""
+    when = listed.date_created or listed.date_sent
+    return when if isinstance(when, datetime) else None
+
+
+def _alike(listed: Any, query: Query, service: str | None) -> bool:
+    """Say whether a message that Twilio lists may be the one asked about."""
+    when = _dated(listed)
+    return (
+        str(listed.direction).startswith("outbound")
+        and (service is None or listed.messaging_service_sid == service)
+        and str(listed.body or "").strip() == query.body.strip()
+        and when is not None
+        and query.begun <= when <= query.ended
     )
 
 

@@ -1,8 +1,9 @@
-"""Run the simulators until standard input closes."""
+"""Run the simulators until standard input closes, or a signal asks them to end."""
 
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,18 @@ from channels.simulators.script import Script
 from channels.simulators.simulation import Options, Simulation
 from core.errors import InvalidError
 
+PROGRAM = "python -m channels.simulators"
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one JSON line with the ports when ready; return 0 when told to end."""
-    parser = _parser()
+
+def main(
+    arguments: Sequence[str] | None = None, *, program: str = PROGRAM, reads_stdin: bool = True
+) -> int:
+    """Print one JSON line with the ports when ready; return 0 when told to end.
+
+    SIGTERM and Ctrl+C tell it to; with `reads_stdin`, so does the end of standard input, and a
+    program that started it cannot leave it behind.
+    """
+    parser = _parser(program, reads_stdin=reads_stdin)
     given = parser.parse_args(arguments)
     try:
         hooks = Hooks(given.webhook_base)
@@ -26,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidError as error:
         parser.error(f"{error.field or ''} {error}".strip())
     options = Options(given.log, script, hooks, given.ports)
-    asyncio.run(_serve(options))
+    asyncio.run(_serve(options, reads_stdin=reads_stdin))
     return 0
 
 
-async def _serve(options: Options) -> None:
+async def _serve(options: Options, *, reads_stdin: bool) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -42,14 +51,18 @@ async def _serve(options: Options) -> None:
         sys.stdout.write(json.dumps(ports) + "\n")
         sys.stdout.flush()
 
-    Thread(target=listen, daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    if reads_stdin:
+        Thread(target=listen, daemon=True).start()
     await Simulation(options).run(ready, ended)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str, *, reads_stdin: bool) -> argparse.ArgumentParser:
+    end = "stdin closes" if reads_stdin else "Ctrl+C or SIGTERM"
     parser = argparse.ArgumentParser(
-        prog="python -m channels.simulators",
-        description="SendGrid, Twilio, FCM and an SMTP relay on loopback, until stdin closes.",
+        prog=program,
+        description=f"SendGrid, Twilio, FCM and an SMTP relay on loopback, until {end}.",
     )
     parser.add_argument("--log", type=Path, required=True, help="file of accepted messages")
     parser.add_argument("--seed", type=int, default=1, help="decides keys, outcomes and faults")

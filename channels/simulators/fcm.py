@@ -1,6 +1,6 @@
 """FCM: Google's token endpoint, `messages:send`, and the acknowledgements of the client's own app.
 
-FCM itself reports nothing after a send (PROVIDERS 4); the app on the device does, signed with a
+FCM itself reports nothing after a send; the app on the device does, signed with a
 key the engine gave it.
 """
 
@@ -14,11 +14,12 @@ import jwt
 
 from channels.simulators.client import Post
 from channels.simulators.config import PROJECT
-from channels.simulators.fault import RETRY_AFTER, struck
+from channels.simulators.fault import struck
 from channels.simulators.log import Accept
 from channels.simulators.outbox import Door, Item, Owed, owe
 from channels.simulators.provider import World
 from channels.simulators.server import Answer, Request
+from channels.simulators.table import Fault
 
 NAME = DOOR = "fcm"
 TOKEN_PATH = "/token"  # noqa: S105  (a path, no secret)
@@ -28,6 +29,7 @@ SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 TOKEN_SECONDS = 3599
 MAX_PAYLOAD = 4096
 ACKS_PER_POST = 100
+UNAUTHENTICATED = "Request had invalid authentication credentials."
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
@@ -37,6 +39,7 @@ STATUS_WORDS = {
     404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
+    503: "UNAVAILABLE",
 }
 
 
@@ -45,7 +48,7 @@ class Fcm:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.doors = {DOOR: Door(self._build, ACKS_PER_POST)}
+        self.doors = {DOOR: Door(self._build, ACKS_PER_POST, lie=_lie)}
 
     def token(self, request: Request) -> Answer:
         """Give an access token for an assertion that the service account signed."""
@@ -77,7 +80,7 @@ class Fcm:
         """Take one message to one device."""
         path = PATH(request.path)
         if not self._is_known(request.headers.get("authorization", "")):
-            return error(401, "Request had invalid authentication credentials.")
+            return error(401, UNAUTHENTICATED)
         if path is None or path[1] != PROJECT or request.method != "POST":
             return error(404, "Requested entity was not found.")
         message = _message(request.body)
@@ -89,7 +92,7 @@ class Fcm:
         if self._world.script.unregistered(key):
             return error(404, "Requested entity was not found.", "UNREGISTERED")
         fault = self._world.script.fault(NAME, key)
-        return struck(fault, lambda: self._accept(ref, message["token"]), _refuse)
+        return struck(fault, lambda: self._accept(ref, message["token"], fault), _refuse)
 
     def owed(self, accept: Accept) -> list[Owed]:
         """Return what the app acknowledges; without our reference it would not know what."""
@@ -101,10 +104,10 @@ class Fcm:
             found += owe(self._world.script, f"{accept.provider_id}.{act}", DOOR, item)
         return found
 
-    def _accept(self, ref: str | None, token: str) -> Answer:
+    def _accept(self, ref: str | None, token: str, fault: Fault) -> Answer:
         serial = self._world.script.name(NAME, self._world.serial())[:16]
         name = f"projects/{PROJECT}/messages/0:{serial}"
-        self._world.take([Accept(NAME, ref, token, self._world.now(), name)])
+        self._world.take([Accept(NAME, ref, token, self._world.now(), name)], fault)
         return Answer(200, json.dumps({"name": name}).encode(), JSON)
 
     def _access_token(self, expires: int) -> str:
@@ -151,15 +154,23 @@ def error(
     return Answer(status, json.dumps({"error": body}).encode(), {**JSON, **(headers or {})})
 
 
-def _refuse(status: int) -> Answer:
-    match status:
-        case 429:
-            headers = {"Retry-After": str(RETRY_AFTER)}
-            return error(429, "Quota exceeded.", "QUOTA_EXCEEDED", headers=headers)
-        case 400:
+def _lie(item: Item) -> Item:
+    """Return an open nobody made."""
+    return {**item, "event": "opened", "at": item["at"] + 7}
+
+
+def _refuse(fault: Fault) -> Answer:
+    match fault.kind:
+        case "429":
+            return error(429, "Quota exceeded.", "QUOTA_EXCEEDED")
+        case "400":
             return error(400, "Invalid value at 'message'", kind=BAD_REQUEST)
+        case "401":
+            return error(401, UNAUTHENTICATED)
+        case "503":
+            return error(503, "The service is currently unavailable.", "UNAVAILABLE")
         case _:
-            return error(status, "Internal error encountered.", "INTERNAL")
+            return error(500, "Internal error encountered.", "INTERNAL")
 
 
 def _oauth_error(word: str, description: str) -> Answer:

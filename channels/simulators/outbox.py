@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from channels.simulators.client import Client, Post
@@ -34,6 +34,8 @@ class Door:
     batch: int = 1
     """Events a post carries at most."""
     done: Callable[[int], bool] = is_2xx
+    lie: Callable[[Item], Item] | None = None
+    """Makes of an event what a forger would claim; None where nothing is signed."""
 
 
 @dataclass(slots=True)
@@ -52,8 +54,7 @@ def owe(script: Script, event: str, door: str, item: Item, *, repeats: bool = Tr
     """Return an event as often as it will be posted, each time with a delay of its own."""
     copies = script.copies(event) if repeats else 1
     return [
-        Owed(f"{event}#{copy}", door, script.delay * script.roll(event, copy, "delay"), item)
-        for copy in range(copies)
+        Owed(f"{event}#{copy}", door, script.delayed(event, copy), item) for copy in range(copies)
     ]
 
 
@@ -74,6 +75,8 @@ class Outbox:
         self.acked: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         """Events in posts that were not acknowledged, and went out again."""
+        self.forged: Counter[str] = Counter()
+        """Forged posts, by whether they were `refused` or `taken`."""
 
     def add(self, owed: Iterable[Owed]) -> None:
         """Take on more."""
@@ -139,6 +142,8 @@ class Outbox:
         if post is None:
             self._held += batch
             return
+        if door.lie and self._script.forges(batch[0].id, batch[0].tries):
+            await self._forge(client, post, door.build([door.lie(one.item) for one in batch]))
         status = await client.send(post)
         if status is not None and door.done(status):
             self._log.acknowledge(one.id for one in batch)
@@ -153,3 +158,11 @@ class Outbox:
             self._schedule(one)
         if status is None:  # nobody is there: do not knock with everything we have
             await asyncio.sleep(BACKOFF)
+
+    async def _forge(self, client: Client, real: Post, lie: Post | None) -> None:
+        """Post a lie about real messages under the signature of something true."""
+        if lie is None:
+            return
+        status = await client.send(replace(lie, headers=real.headers))
+        if status is not None and status < 500:
+            self.forged["taken" if is_2xx(status) else "refused"] += 1

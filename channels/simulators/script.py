@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
-from core.errors import InvalidError
+from channels.simulators.table import FAULTS, NO_FAULT, SETTINGS, WEBHOOKS, Fault, check
 
 Table = Sequence[tuple[str, float]]
 """Outcomes with their shares, which sum up to 1."""
@@ -34,49 +35,25 @@ REPEATED = 1 / 12
 OFTEN_REPEATED = 1 / 8
 """Of the repeated: three to five times."""
 
-PROVIDERS = ("sendgrid", "smtp", "twilio", "fcm")
-FAULTS = ("lost", "slow", "reset", "429", "500", "400", "empty", "odd")
-"""lost: accepted, then cut without an answer. slow: accepted, answered after `slow_seconds`.
-reset: cut before accepting. 500: half of them accepted. empty, odd: a 2xx without a body, or with
-a page in it (RELIABILITY 3.3, 3.6)."""
-SLOW_SECONDS = "slow_seconds"
-
-
-class ScriptError(InvalidError):
-    """A fault script cannot be followed."""
-
-    code = "invalid_script"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What strikes one request."""
-
-    kind: str = ""
-    """One of FAULTS, or '' for none."""
-    accepted: bool = True
-    """Of a 500: whether the message was taken all the same."""
-    seconds: float = 0.0
-    """How late a slow answer is."""
-
-
-NO_FAULT = Fault()
-
 
 @dataclass(slots=True)
 class Script:
     """The story of one seed."""
 
     seed: int
-    faults: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Share of requests by provider and kind."""
+    faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """As table.py has it."""
     delay: float = 1.0
     """The longest a webhook is late, in seconds."""
     _requests: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        for provider, shares in self.faults.items():
-            _check_faults(provider, shares)
+        check(self.faults)
+
+    def change(self, faults: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put other faults in the place of those of the providers named. Raises ScriptError."""
+        check(faults)
+        self.faults = {**self.faults, **faults}
 
     def roll(self, *parts: object) -> float:
         """Return a number from 0 up to 1 that depends on seed and parts alone."""
@@ -109,14 +86,36 @@ class Script:
         self._requests[f"{provider}:{key}"] += 1
         number = self._requests[f"{provider}:{key}"]
         table = [(kind, shares.get(kind, 0.0)) for kind in FAULTS]
+        kind = self.pick([*table, ("", 1.0)], provider, key, number, "fault")
         return Fault(
-            kind=self.pick([*table, ("", 1.0)], provider, key, number, "fault"),
+            kind=kind,
             accepted=self.chance(0.5, provider, key, number, "accepted"),
-            seconds=shares.get(SLOW_SECONDS, 30.0),
+            seconds=self.setting(provider, "early_seconds" if kind == "early" else "slow_seconds"),
+            retry_after=self.setting(provider, "retry_after"),
         )
 
+    def setting(self, provider: str, name: str) -> float:
+        """Return one of a provider's SETTINGS."""
+        return float(self.faults.get(provider, {}).get(name, SETTINGS[name]))
+
+    def delayed(self, event: str, copy: int) -> float:
+        """Return after how many seconds a copy of an event is posted."""
+        told = self.faults.get(WEBHOOKS, {})
+        after = self.delay * self.roll(event, copy, "delay")
+        if self.chance(told.get("late", 0.0), event, copy, "late"):
+            after += told.get("late_seconds", 0.0)
+        return after
+
+    def forges(self, event: str, number: int) -> bool:
+        """Say whether somebody else posts a lie beside the post that carries this event."""
+        share = self.faults.get(WEBHOOKS, {}).get("forged", 0.0)
+        return self.chance(share, event, number, "forged")
+
     def copies(self, event: str) -> int:
-        """Return how often an event is posted: once, mostly."""
+        """Return how often an event is posted: once, mostly, unless the script says otherwise."""
+        most = self.faults.get(WEBHOOKS, {}).get("copies")
+        if most:
+            return 1 + int(most * self.roll(event, "copies"))
         if not self.chance(REPEATED, event, "repeated"):
             return 1
         if not self.chance(OFTEN_REPEATED, event, "often"):
@@ -161,23 +160,3 @@ class Script:
     def unregistered(self, key: str) -> bool:
         """Say whether the app of a push was removed from its device."""
         return self.chance(UNREGISTERED, key, "unregistered")
-
-
-def _check_faults(provider: str, shares: object) -> None:
-    if provider not in PROVIDERS:
-        raise ScriptError(
-            f"there is no provider {provider}", field=provider, remedy=f"use {', '.join(PROVIDERS)}"
-        )
-    if not isinstance(shares, Mapping):
-        raise ScriptError("faults are an object", field=provider, remedy='{"lost": 0.01}')
-    for kind, share in shares.items():
-        if kind not in (*FAULTS, SLOW_SECONDS):
-            raise ScriptError(
-                f"there is no fault {kind}",
-                field=f"{provider}.{kind}",
-                remedy=f"use {', '.join((*FAULTS, SLOW_SECONDS))}",
-            )
-        if not isinstance(share, int | float) or share < 0:
-            raise ScriptError("a share is a number from 0 to 1", field=f"{provider}.{kind}")
-    if sum(share for kind, share in shares.items() if kind != SLOW_SECONDS) > 1:
-        raise ScriptError("the shares sum up to more than 1", field=provider)

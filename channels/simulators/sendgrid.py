@@ -1,4 +1,4 @@
-"""SendGrid: `POST /v3/mail/send` and the signed event webhook (PROVIDERS 2).
+"""SendGrid: `POST /v3/mail/send`, `GET /v3/messages` and the signed event webhook.
 
 Opens and clicks: with SendGrid's own tracking on they are `open` and `click` events; with it off a
 reader follows what the html itself holds.
@@ -6,7 +6,9 @@ reader follows what the html itself holds.
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -14,16 +16,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from channels.simulators import reader
 from channels.simulators.client import Post
-from channels.simulators.fault import RETRY_AFTER, struck
+from channels.simulators.fault import struck
 from channels.simulators.log import Accept
 from channels.simulators.mail import KINDS, offence, switch, texts
 from channels.simulators.outbox import Door, Item, Owed, owe
 from channels.simulators.provider import World
 from channels.simulators.server import Answer, Request
+from channels.simulators.table import Fault
 
 NAME = DOOR = "sendgrid"
 PATH = "/v3/mail/send"
+SEARCH_PATH = "/v3/messages"
+BY_REFERENCE = re.compile(r"\(unique_args\['ex_ref'\]=\"([^\"]*)\"\)")
+"""As much of the query language as is understood here."""
 EVENTS_PER_POST = 100
+REVOKED = "The provided authorization grant is invalid, expired, or revoked"
 EVENTS: dict[str, dict[str, Any]] = {
     # what happens: the event that tells it
     "processed": {"event": "processed"},
@@ -77,12 +84,12 @@ class SendGrid:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.doors = {DOOR: Door(self._build, EVENTS_PER_POST)}
+        self.doors = {DOOR: Door(self._build, EVENTS_PER_POST, lie=_lie)}
 
     def answer(self, request: Request) -> Answer:
         """Take a call of up to 1,000 personalizations, all or nothing."""
         if request.headers.get("authorization") != f"Bearer {self._world.keys.api_key}":
-            return error(401, "The provided authorization grant is invalid, expired, or revoked")
+            return error(401, REVOKED)
         try:
             mail = json.loads(request.body)
         except ValueError:
@@ -95,7 +102,25 @@ class SendGrid:
         first = mail["personalizations"][0]
         key = _args(mail, first).get("ex_ref") or first["to"][0]["email"]
         fault = self._world.script.fault(NAME, key)
-        return struck(fault, lambda: self._accept(mail), self._refuse)
+        return struck(fault, lambda: self._accept(mail, fault), self._refuse)
+
+    def search(self, request: Request) -> Answer:
+        """List messages by our references (Email Activity), whatever became of them."""
+        if request.headers.get("authorization") != f"Bearer {self._world.keys.api_key}":
+            return error(401, REVOKED)
+        asked = request.asked()
+        parts = asked.get("query", "").split(" OR ")
+        matches = [BY_REFERENCE.fullmatch(part) for part in parts]
+        if not all(matches):
+            return error(400, "invalid query", "query")
+        found = [
+            accept
+            for match in matches
+            if match is not None
+            for accept in self._world.find(NAME, ref=match[1])
+        ]
+        body = json.dumps({"messages": [_listed(accept) for accept in found]})
+        return Answer(200, body.encode(), {"Content-Type": "application/json"})
 
     def owed(self, accept: Accept) -> list[Owed]:
         """Return what a message's story makes us post, and its reader do."""
@@ -113,14 +138,14 @@ class SendGrid:
                 found += self._world.reader.visit(accept.provider_id, act, url)
         return found
 
-    def _accept(self, mail: Mapping[str, Any]) -> Answer:
+    def _accept(self, mail: Mapping[str, Any], fault: Fault) -> Answer:
         message_id = self._world.script.name(NAME, self._world.serial())[:22]
         tracked = [
             act
             for act, kind in TRACKED.items()
             if switch(mail, "tracking_settings", kind) is not False
         ]
-        self._world.take(list(self._accepts(mail, message_id, tracked)))
+        self._world.take(list(self._accepts(mail, message_id, tracked)), fault)
         return Answer(202, headers={"X-Message-Id": message_id})
 
     def _accepts(
@@ -161,23 +186,28 @@ class SendGrid:
                 found["unsubscribe"] = url
         return found
 
-    def _refuse(self, status: int) -> Answer:
+    def _refuse(self, fault: Fault) -> Answer:
         limits = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "599"}
-        if status == 429:
-            limits["X-RateLimit-Remaining"] = "0"
-            limits["Retry-After"] = str(RETRY_AFTER)
-            limits["X-RateLimit-Reset"] = str(int(self._world.now()) + RETRY_AFTER)
-            return error(429, "too many requests", headers=limits)
-        if status == 400:
-            return error(400, "The subject is required", "subject")
-        return error(status, "Internal Server Error")
+        match fault.kind:
+            case "429":
+                limits["X-RateLimit-Remaining"] = "0"
+                limits["X-RateLimit-Reset"] = str(int(self._world.now() + fault.retry_after))
+                return error(429, "too many requests", headers=limits)
+            case "400":
+                return error(400, "The subject is required", "subject")
+            case "401":
+                return error(401, REVOKED)
+            case "503":
+                return error(503, "Service Unavailable")
+            case _:
+                return error(500, "Internal Server Error")
 
     def _build(self, items: Sequence[Item]) -> Post | None:
         url = self._world.hooks.url(NAME)
         place = self._world.hooks.reach(url) if url else None
         if url is None or place is None:
             return None
-        # SendGrid's bodies end with CRLF, and the signature covers it (PROVIDERS 2.2).
+        # SendGrid's bodies end with CRLF, and the signature covers it.
         body = json.dumps([_event(item) for item in items], separators=(",", ":")).encode()
         body += b"\r\n"
         timestamp = str(int(self._world.now()))
@@ -205,9 +235,28 @@ def error(
     return Answer(status, body.encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
+def _listed(accept: Accept) -> dict[str, Any]:
+    """Return a message as Email Activity lists it: without its arguments."""
+    return {
+        "from_email": "news@elevate.example",
+        "msg_id": accept.provider_id,
+        "subject": "",
+        "to_email": accept.to,
+        "status": "processed",
+        "opens_count": 0,
+        "clicks_count": 0,
+        "last_event_time": f"{datetime.fromtimestamp(accept.at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
 def _args(mail: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, str]:
     """Return custom arguments; a personalization's own win."""
     return {**mail.get("custom_args", {}), **row.get("custom_args", {})}
+
+
+def _lie(item: Item) -> Item:
+    """Return a complaint nobody made: it would keep the recipient from ever being written to."""
+    return {**item, "act": "spamreport", "sg_event_id": f"forged-{item['sg_event_id']}"}
 
 
 def _event(item: Item) -> dict[str, Any]:

@@ -24,6 +24,12 @@ class Request:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
+    query: str = ""
+    """Still encoded."""
+
+    def asked(self) -> dict[str, str]:
+        """Return the query's parameters, the last of each name."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def form(self) -> dict[str, str]:
         """Return form fields, the last of each name."""
@@ -41,6 +47,8 @@ class Answer:
     """Seconds before it is said."""
     cut: bool = False
     """Nothing is said; the connection ends."""
+    hang: bool = False
+    """Nothing is said, ever; the connection stays."""
 
     def encode(self) -> bytes:
         """Return the bytes on the wire."""
@@ -52,6 +60,7 @@ class Answer:
 
 Handler = Callable[[Request], Answer]
 CUT = Answer(0, cut=True)
+HANG = Answer(0, hang=True)
 
 
 class Conversation(asyncio.Protocol):
@@ -85,6 +94,9 @@ class Conversation(asyncio.Protocol):
         self._waiting = False
         while (request := self._next()) is not None:
             answer = request if isinstance(request, Answer) else self._handle(request)
+            if answer.hang:
+                self._waiting = True
+                return
             if answer.wait:
                 self._waiting = True
                 loop = asyncio.get_running_loop()
@@ -130,7 +142,8 @@ class Conversation(asyncio.Protocol):
         del self._buffer[: self._wanted]
         self._wanted = 0
         self._last = headers.get("connection", "").lower() == "close"
-        return Request(words[0], words[1].partition("?")[0], headers, body)
+        path, _, query = words[1].partition("?")
+        return Request(words[0], path, headers, body, query)
 
     def _refuse(self, status: int) -> Answer:
         """Answer what cannot be read, and read no further."""

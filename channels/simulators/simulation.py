@@ -5,7 +5,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from channels.simulators.provider import World
 from channels.simulators.reader import DOOR as READER
 from channels.simulators.reader import Reader
 from channels.simulators.script import Script
-from channels.simulators.server import Answer, Conversation, Request
+from channels.simulators.server import Answer, Conversation, Handler, Request
+from channels.simulators.table import NO_FAULT, Fault, ScriptError
 from core.clock import Clock, SystemClock
 
 LOOPBACK = "127.0.0.1"
@@ -51,6 +52,7 @@ class Simulation:
             reader=Reader(options.script, options.hooks),
             clock=clock or SystemClock(),
             take=self._take,
+            find=self._log.find,
             serial=itertools.count(len(self._log.accepts)).__next__,
         )
         self._world = world
@@ -98,31 +100,66 @@ class Simulation:
         accepts.clear()
         acked.clear()
 
-    def _take(self, accepts: Sequence[Accept]) -> None:
+    def _take(self, accepts: Sequence[Accept], fault: Fault = NO_FAULT) -> None:
         self._log.accept(accepts)
         for accept in accepts:
             self._accepted[accept.provider] += 1
-            self._outbox.add(self._owed(accept))
+            owed = self._owed(accept)
+            if fault.kind == "early":
+                for one in owed:
+                    one.after = 0.0
+            self._outbox.add(owed)
 
     def _owed(self, accept: Accept) -> list[Owed]:
         plan = self._plans.get(accept.provider)
         return plan(accept) if plan else []
 
     def _answer(self, request: Request) -> Answer:
+        if request.path.startswith("/_sim/"):
+            return self._told(request)
+        provider = self._asked(request)
+        if provider is None:
+            return Answer(404)
+        name, handle = provider
+        answer = handle(request)
+        return replace(answer, wait=answer.wait + self._world.script.setting(name, "latency"))
+
+    def _asked(self, request: Request) -> tuple[str, Handler] | None:
+        """Return the provider that is asked, and what answers."""
         path = request.path
         if path == sendgrid.PATH and request.method == "POST":
-            return self._sendgrid.answer(request)
+            return sendgrid.NAME, self._sendgrid.answer
+        if path == sendgrid.SEARCH_PATH and request.method == "GET":
+            return sendgrid.NAME, self._sendgrid.search
         if path == fcm.TOKEN_PATH:
-            return self._fcm.token(request)
+            return fcm.NAME, self._fcm.token
         if path.startswith("/v1/projects/"):
-            return self._fcm.answer(request)
+            return fcm.NAME, self._fcm.answer
         if path.startswith("/2010-04-01/"):
-            return self._twilio.answer(request)
-        if path == "/_sim/webhooks" and request.method == "POST":
-            return self._set_hooks(request)
-        if path == "/_sim/state":
-            return _document(200, self._state())
-        return Answer(404)
+            return twilio.NAME, self._twilio.answer
+        return None
+
+    def _told(self, request: Request) -> Answer:
+        """Answer whoever runs the simulation."""
+        match request.method, request.path:
+            case "POST", "/_sim/webhooks":
+                return self._set_hooks(request)
+            case "POST", "/_sim/faults":
+                return self._set_faults(request)
+            case _, "/_sim/state":
+                return _document(200, self._state())
+            case _:
+                return Answer(404)
+
+    def _set_faults(self, request: Request) -> Answer:
+        script = self._world.script
+        try:
+            script.change(json.loads(request.body))
+        except (ValueError, AttributeError):
+            return _document(400, {"error": "the body is a JSON object of faults"})
+        except ScriptError as error:
+            return _document(400, {"error": str(error), "field": error.field})
+        return _document(200, script.faults)
 
     def _set_hooks(self, request: Request) -> Answer:
         try:
@@ -142,6 +179,8 @@ class Simulation:
             "owed": outbox.owed.total(),
             "acked": outbox.acked.total(),
             "failed": outbox.failed.total(),
+            "forged_refused": outbox.forged["refused"],
+            "forged_taken": outbox.forged["taken"],
             "owed_by": {name: count for name, count in outbox.owed.items() if count},
             "acked_by": dict(outbox.acked),
             "webhooks": self._options.hooks.all(),

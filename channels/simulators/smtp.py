@@ -1,4 +1,4 @@
-"""SMTP: a relay that takes mail and tells nobody what became of it (PROVIDERS 3).
+"""SMTP: a relay that takes mail and tells nobody what became of it.
 
 Pipelined commands are answered in one write. Our reference is the left side of the Message-ID.
 """
@@ -8,7 +8,7 @@ import re
 
 from channels.simulators.log import Accept
 from channels.simulators.provider import World
-from channels.simulators.script import Fault
+from channels.simulators.table import Fault
 
 NAME = "smtp"
 HOST = "relay.simulated"
@@ -21,6 +21,8 @@ ADDRESS = re.compile(r"[^\s@<>]{1,64}@[^\s@<>]{1,255}").fullmatch
 MESSAGE_ID = re.compile(rb"^message-id:\s*<([^@<>\s]+)@", re.IGNORECASE | re.MULTILINE)
 VERBS = ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "VRFY", "QUIT")
 CUT = "cut"
+CLOSING = "421"
+"""After this reply the relay hangs up (RFC 5321, 3.8)."""
 NO_RECIPIENTS = "554 5.5.1 no valid recipients"
 
 
@@ -99,10 +101,13 @@ class Smtp(asyncio.Protocol):
         refusal = _refusal(fault)
         if refusal == CUT:
             self._cut()
+        elif refusal.startswith(CLOSING):
+            self._hang_up(refusal)
         elif refusal:
-            self._say(refusal)
+            self._say_later(refusal)
         else:
-            self._answer(fault, self._accept(ref, recipients))
+            taken = fault.kind != "hang" or fault.accepted
+            self._answer(fault, self._accept(ref, recipients) if taken else "")
 
     def _accept(self, ref: str | None, recipients: list[str]) -> str:
         queued = self._world.script.name(NAME, self._world.serial())[:12].upper()
@@ -111,20 +116,30 @@ class Smtp(asyncio.Protocol):
         return f"250 2.0.0 Ok: queued as {queued}"
 
     def _answer(self, fault: Fault, reply: str) -> None:
-        """Answer for an accepted message, if at all."""
+        """Answer for a message that was not refused, if at all."""
         match fault.kind:
             case "lost":
                 self._cut()
-            case "slow":
+            case "hang":
                 self._waiting = True
-                self._flush()
-                asyncio.get_running_loop().call_later(fault.seconds, self._resume, reply)
+            case "slow" | "early":
+                self._say_later(reply, fault.seconds)
             case "empty":
                 self._say("250")
             case "odd":
                 self._say("250 <html>OK</html>")
             case _:
-                self._say(reply)
+                self._say_later(reply)
+
+    def _say_later(self, reply: str, seconds: float = 0.0) -> None:
+        """Answer a message after what every answer takes, and then some."""
+        wait = self._world.script.setting(NAME, "latency") + seconds
+        if not wait:
+            self._say(reply)
+            return
+        self._waiting = True
+        self._flush()
+        asyncio.get_running_loop().call_later(wait, self._resume, reply)
 
     def _resume(self, reply: str) -> None:
         self._waiting = False
@@ -215,6 +230,10 @@ def _refusal(fault: Fault) -> str:
             return "450 4.7.1 too fast, try again later"
         case "500":
             return "451 4.3.0 internal error, try again later"
+        case "503":
+            return f"{CLOSING} 4.3.2 service not available"
+        case "401":
+            return "530 5.7.0 authentication required"
         case "400":
             return "554 5.7.1 refused by policy"
         case _:

@@ -1,4 +1,4 @@
-"""Twilio: `Messages.json`, status callbacks and inbound messages (PROVIDERS 1)."""
+"""Twilio: `Messages.json` (both ways), status callbacks and inbound messages."""
 
 import base64
 import binascii
@@ -13,11 +13,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from channels.simulators.client import Post
 from channels.simulators.config import FROM_NUMBER
-from channels.simulators.fault import RETRY_AFTER, struck
+from channels.simulators.fault import struck
 from channels.simulators.log import Accept
 from channels.simulators.outbox import Door, Item, Owed, owe
 from channels.simulators.provider import World
 from channels.simulators.server import Answer, Request
+from channels.simulators.table import Fault
 from channels.sms import size
 
 NAME = "twilio"
@@ -34,6 +35,7 @@ ERRORS = {
     20404: (404, "The requested resource was not found"),
     20429: (429, "Too Many Requests"),
     20500: (500, "An internal server error has occurred"),
+    20503: (503, "Service unavailable"),
     21211: (400, "Invalid 'To' Phone Number"),
     21602: (400, "Message body is required."),
     21603: (400, "A 'From' phone number is required."),
@@ -43,7 +45,12 @@ ERRORS = {
     21612: (400, "The 'To' phone number is not currently reachable using the 'From' phone number"),
     21617: (400, "The concatenated message body exceeds the 1600 character limit"),
 }
-FAULT_CODES = {400: 21612, 429: 20429, 500: 20500}
+FAULT_CODES = {"400": 21612, "401": 20003, "429": 20429, "500": 20500, "503": 20503}
+
+FORGED_STATUS = {"status": "failed", "code": "30034"}
+"""Nothing in the script ends so."""
+FORGED_REPLY = "START"
+"""Who stopped would be written to again."""
 
 
 class Twilio:
@@ -53,23 +60,30 @@ class Twilio:
         self._world = world
         self._stopped: set[tuple[str, str]] = set()
         """Sender and number: who replied STOP to whom."""
-        self.doors = {STATUS: Door(self._callback), INBOUND: Door(self._inbound)}
+        self.doors = {
+            STATUS: Door(self._callback, lie=lambda item: {**item, **FORGED_STATUS}),
+            INBOUND: Door(self._inbound, lie=lambda item: {**item, "body": FORGED_REPLY}),
+        }
 
     def answer(self, request: Request) -> Answer:
-        """Take one message."""
+        """Take one message, or list what was taken."""
         path = PATH(request.path)
-        if path is None or request.method != "POST":
+        if path is None or request.method not in ("GET", "POST"):
             return error(20404)
         sid, _, token = _basic(request)
         keys = self._world.keys
         if (sid, token, path[1]) != (keys.account_sid, keys.auth_token, keys.account_sid):
             return error(20003)
+        if request.method == "GET":
+            return self._list(request.asked())
         form = request.form()
         code = self._offence(form)
         if code is not None:
             return error(code)
         fault = self._world.script.fault(NAME, _reference(form) or form["To"])
-        return struck(fault, lambda: self._accept(form), lambda status: error(FAULT_CODES[status]))
+        return struck(
+            fault, lambda: self._accept(form, fault), lambda fault: error(FAULT_CODES[fault.kind])
+        )
 
     def owed(self, accept: Accept) -> list[Owed]:
         """Return a message's callbacks, and what its recipient replies."""
@@ -106,21 +120,35 @@ class Twilio:
         }
         return next((code for code, broken in rules.items() if broken), None)
 
-    def _accept(self, form: Mapping[str, str]) -> Answer:
+    def _accept(self, form: Mapping[str, str], fault: Fault) -> Answer:
         sid = "SM" + self._world.script.name(NAME, self._world.serial())
-        more = {"from": form.get("From", "")}
+        more = {"from": form.get("From", ""), "body": form["Body"]}
         for field, name in (("StatusCallback", "callback"), ("MessagingServiceSid", "service")):
             if form.get(field):
                 more[name] = form[field]
         accept = Accept(NAME, _reference(form), form["To"], self._world.now(), sid, more)
-        self._world.take([accept])
-        body = json.dumps(self._document(accept, form["Body"])).encode()
+        self._world.take([accept], fault)
+        body = json.dumps(self._document(accept)).encode()
         return Answer(201, body, {"Content-Type": "application/json"})
 
-    def _document(self, accept: Accept, body: str) -> dict[str, Any]:
+    def _list(self, asked: Mapping[str, str]) -> Answer:
+        """List what was taken, newest first, as the filters say; at most one page."""
+        found = self._world.find(NAME, to=asked["To"]) if "To" in asked else []
+        sender, most = asked.get("From"), int(asked.get("PageSize", "50"))
+        earliest, latest = asked.get("DateSent>", ""), asked.get("DateSent<", "9")
+        listed = [
+            self._document(accept) | {"status": "sent", "date_sent": _rfc(accept.at)}
+            for accept in reversed(found)
+            if sender in (None, accept.more["from"]) and earliest <= _iso(accept.at) <= latest
+        ]
+        page = {"messages": listed[:most], "page": 0, "page_size": most, "next_page_uri": None}
+        return Answer(200, json.dumps(page).encode(), {"Content-Type": "application/json"})
+
+    def _document(self, accept: Accept) -> dict[str, Any]:
+        body = str(accept.more.get("body", ""))
         account, service = self._world.keys.account_sid, accept.more.get("service")
         uri = f"/{API_VERSION}/Accounts/{account}/Messages/{accept.provider_id}"
-        created = format_datetime(datetime.fromtimestamp(accept.at, UTC))
+        created = _rfc(accept.at)
         return {
             "account_sid": account,
             "api_version": API_VERSION,
@@ -134,7 +162,7 @@ class Twilio:
             "from": accept.more["from"] or None,
             "messaging_service_sid": service,
             "num_media": "0",
-            # A service picks its sender later, and counts then (PROVIDERS 1.1).
+            # A service picks its sender later, and counts then.
             "num_segments": "0" if service else str(size(body).segments),
             "price": None,
             "price_unit": "USD",
@@ -214,8 +242,6 @@ def error(code: int) -> Answer:
     """Return Twilio's error document."""
     status, message = ERRORS[code]
     headers = {"Content-Type": "application/json"}
-    if status == 429:
-        headers["Retry-After"] = str(RETRY_AFTER)
     document = {
         "code": code,
         "message": message,
@@ -223,6 +249,14 @@ def error(code: int) -> Answer:
         "status": status,
     }
     return Answer(status, json.dumps(document).encode(), headers)
+
+
+def _rfc(at: float) -> str:
+    return format_datetime(datetime.fromtimestamp(at, UTC))
+
+
+def _iso(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _basic(request: Request) -> tuple[str, str, str]:
