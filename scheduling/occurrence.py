@@ -14,7 +14,7 @@ from core.db import Base, Id
 from core.sql import insert_into
 
 MAX_LATE_SECONDS = 7200
-"""Two hours: what is found later than that is shown as missed (RELIABILITY 3.13)."""
+"""Two hours: what is found later than that is shown as missed."""
 
 
 class OccurrenceState(enum.StrEnum):
@@ -98,6 +98,22 @@ def cancel(session: Session, schedule_key: str) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(cancelled.all())
+
+
+def miss(session: Session, *, until: datetime, born: datetime | None = None) -> list[str]:
+    """Give up what is planned up to `until`: it may have fired already, in a time that is lost.
+
+    With `born`, only what was planned by then. Returns the schedules.
+    """
+    older = [] if born is None else [Occurrence.created_at <= born]
+    missed = session.scalars(
+        update(Occurrence)
+        .where(Occurrence.state == OccurrenceState.PLANNED, Occurrence.due_at <= until, *older)
+        .values(state=OccurrenceState.MISSED)
+        .returning(Occurrence.schedule_key)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(missed)
 
 
 def occurrences(session: Session, schedule_key: str) -> list[Occurrence]:

@@ -2,7 +2,8 @@
 
 Invariants
     1. An occurrence fires in the transaction that marks it fired: both happen or neither.
-    2. Found later than its `max_late_seconds`, it is marked missed and never fires by itself.
+    2. Found later than its `max_late_seconds`, it is marked missed and never fires by itself; its
+       owner is told in that transaction.
     3. One that fails stays planned for the next tick and keeps no other from firing.
 """
 
@@ -23,15 +24,22 @@ log = get(__name__)
 Handler = Callable[[Session, Clock, Occurrence], None]
 """Does what is due, in the session it is given. What the caller did wrong it must not raise but
 write down: the tick would only try again."""
+NOBODY: Mapping[str, Handler] = {}
 
 AT_ONCE = 500
 
 
-def tick(sessions: Sessions, clock: Clock, handlers: Mapping[str, Handler]) -> int:
+def tick(
+    sessions: Sessions,
+    clock: Clock,
+    handlers: Mapping[str, Handler],
+    missed: Mapping[str, Handler] = NOBODY,
+) -> int:
     """Fire what is due, the earliest first; return how many fired.
 
-    `handlers` are by the part of the schedule key before the colon. Whatever a handler raises is
-    raised at the end, when every other occurrence has had its turn.
+    `handlers` are by the part of the schedule key before the colon, and so are those of what was
+    `missed`, where anybody wants to know. Whatever a handler raises is raised at the end, when
+    every other occurrence has had its turn.
     """
     with read(sessions) as session:
         due = session.scalars(
@@ -44,7 +52,7 @@ def tick(sessions: Sessions, clock: Clock, handlers: Mapping[str, Handler]) -> i
     # An exit stack calls everything it holds, last in first out, even when one of them raises.
     with ExitStack() as turns:
         for occurrence_id in reversed(due):
-            turns.callback(_take, sessions, clock, handlers, occurrence_id, fired)
+            turns.callback(_take, sessions, clock, handlers, missed, occurrence_id, fired)
     return len(fired)
 
 
@@ -52,6 +60,7 @@ def _take(
     sessions: Sessions,
     clock: Clock,
     handlers: Mapping[str, Handler],
+    missed: Mapping[str, Handler],
     occurrence_id: int,
     fired: list[int],
 ) -> None:
@@ -71,8 +80,11 @@ def _take(
         ).first()
         if decided is None:
             return
+        kind = occurrence.schedule_key.partition(":")[0]
         if not on_time:
             log.warning("occurrence missed", schedule=occurrence.schedule_key)
+            if kind in missed:
+                missed[kind](session, clock, occurrence)
             return
-        handlers[occurrence.schedule_key.partition(":")[0]](session, clock, occurrence)
+        handlers[kind](session, clock, occurrence)
     fired.append(occurrence_id)

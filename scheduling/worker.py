@@ -1,7 +1,8 @@
 """Worker: a process that says it is alive, so that silence can be seen."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import String, UniqueConstraint, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -30,6 +31,8 @@ class Worker(Base):
     """`web`, `worker`, `scheduler`."""
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
+    report: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What it counted since its start, for metrics; its meaning is the caller's."""
 
 
 def beat(
@@ -39,16 +42,25 @@ def beat(
     name: str,
     roles: Collection[str],
     started_at: datetime,
+    report: Mapping[str, Any] | None = None,
 ) -> None:
     """Say that the process `name` is alive; drop those that have been silent for a week."""
     now = clock.now()
     new = insert_into(session, Worker).values(
-        name=name, roles=sorted(roles), started_at=started_at, heartbeat_at=now
+        name=name,
+        roles=sorted(roles),
+        started_at=started_at,
+        heartbeat_at=now,
+        report=dict(report or {}),
     )
     session.execute(
         new.on_conflict_do_update(
             index_elements=["name"],
-            set_={"heartbeat_at": now, "roles": new.excluded.roles},
+            set_={
+                "heartbeat_at": now,
+                "roles": new.excluded.roles,
+                "report": new.excluded.report,
+            },
         )
     )
     session.execute(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from channels.adapter import EventType, ProviderEvent
+from channels.sale import Sale, Shop
 from communications import effects
 from communications.account import ProviderAccount
 from communications.fold import clean
@@ -27,14 +28,14 @@ from communications.reference import References
 from core import log
 from core.address import AddressHasher
 from core.clock import Clock
-from core.db import Sessions, write
+from core.db import DATABASE_AWAY, Sessions, write
 from core.errors import EngineError
+from core.failpoint import reach
 from core.rows import among
 from core.secret import Vault
-from webhooks import click, replies
+from webhooks import click, purchases, replies
 from webhooks.context import Services
 from webhooks.inbox import InboxItem, claim, mark_applied, mark_unreadable, opened
-from webhooks.receive import DATABASE_AWAY
 from webhooks.receiver import Receivers
 
 LIMIT = 200
@@ -82,6 +83,8 @@ def step(sessions: Sessions, clock: Clock, applier: Applier, *, limit: int = LIM
     """
     with write(sessions) as session:
         items = claim(session, clock, limit=limit)
+        if items:
+            reach("C11")
         for account, its_items in _by_account(session, items):
             understood = [
                 request
@@ -96,12 +99,13 @@ def step(sessions: Sessions, clock: Clock, applier: Applier, *, limit: int = LIM
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A stored request and the events in it."""
+    """A stored request and what is in it."""
 
     item_id: int
     tries: int
     received_at: datetime
     events: list[ProviderEvent]
+    sales: list[Sale]
 
 
 def _by_account(
@@ -122,11 +126,13 @@ def _understood(
     """Read a stored request, or put it aside."""
     try:
         webhook = opened(applier.vault, item)
-        events = [storable(event) for event in applier.receivers.of(account).parse(webhook)]
+        receiver = applier.receivers.of(account)
+        events = [storable(event) for event in receiver.parse(webhook)]
+        sales = receiver.sales(webhook) if isinstance(receiver, Shop) else []
     except UNREADABLE as error:
         _put_aside(session, clock, item.id, item.tries, error)
         return None
-    return _Request(item.id, item.tries, item.received_at, events)
+    return _Request(item.id, item.tries, item.received_at, events, sales)
 
 
 def _apply(
@@ -181,11 +187,13 @@ def _apply_set(
                 new[request.item_id] += replies.take(
                     session, clock, applier.hasher, account, event, request.received_at
                 )
-    mark_applied(
-        session,
-        clock,
-        counts={r.item_id: (len(r.events), len(r.events) - new[r.item_id]) for r in requests},
-    )
+        for sale in request.sales:
+            new[request.item_id] += purchases.take(
+                session, clock, applier.hasher, account=account, sale=sale
+            )
+    held = {r.item_id: len(r.events) + len(r.sales) for r in requests}
+    counts = {item_id: (count, count - new[item_id]) for item_id, count in held.items()}
+    mark_applied(session, clock, counts=counts)
 
 
 def _put_aside(session: Session, clock: Clock, item_id: int, tries: int, error: Exception) -> None:

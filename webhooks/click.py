@@ -3,17 +3,18 @@
 Mail scanners follow all links of a message at once, often under a browser's name. The first of
 them looks like a person's click until the second comes, and a fact once folded is never taken
 back. So a click is written down, the visitor is sent on, and it becomes a fact two quiet seconds
-later (PROVIDERS 10.6).
+later.
 
 Invariants
     1. Different links of one message within BURST of each other are a machine's, all of them.
     2. A click becomes at most one human fact per message and link.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint, delete, func, select
+from sqlalchemy import ForeignKey, Table, UniqueConstraint, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -46,28 +47,19 @@ class Click(Base):
     at: Mapped[datetime]
 
 
-def note(
-    session: Session,
-    clock: Clock,
-    *,
-    client_id: int,
-    communication_id: int,
-    position: int,
-    machine: bool,
-) -> None:
-    """Write a click down, unless the same one is waiting already."""
+TABLE: Table = Click.__table__  # type: ignore[assignment]  # a mapped class's table is one
+
+
+def note(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write clicks down, unless the same ones are waiting already.
+
+    Each row has the columns of Click but its id.
+    """
     make = sqlite.insert if is_sqlite(session) else postgresql.insert
-    session.execute(
-        make(Click)
-        .values(
-            client_id=client_id,
-            communication_id=communication_id,
-            position=position,
-            machine=machine,
-            at=clock.now(),
-        )
-        .on_conflict_do_nothing(index_elements=["communication_id", "position", "machine"])
-    )
+    names = ("communication_id", "position", "machine")
+    # In one order everywhere: two processes with the same clicks must not deadlock.
+    ordered = sorted(rows, key=lambda row: [row[name] for name in names])
+    session.connection().execute(make(TABLE).on_conflict_do_nothing(index_elements=names), ordered)
 
 
 def settle(session: Session, clock: Clock, *, limit: int = 200) -> int:

@@ -8,6 +8,7 @@ Invariants
 
 import enum
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -90,14 +91,13 @@ class InboxItem(Base):
 
 
 def _store_statement(make: Any) -> Any:
-    return (
-        make(InboxItem)
-        .on_conflict_do_update(
-            index_elements=["provider_account_id", "digest"],
-            set_={"repeats": InboxItem.repeats + 1},
-        )
-        .returning(InboxItem.repeats)
-    )
+    # Core, not ORM: one statement for a whole group, without an object for each row.
+    table = InboxItem.__table__
+    statement = make(table)
+    return statement.on_conflict_do_update(
+        index_elements=["provider_account_id", "digest"],
+        set_={"repeats": table.c.repeats + statement.excluded.repeats + 1},
+    ).returning(table.c.provider_account_id, table.c.digest, table.c.repeats)
 
 
 _STORE_SQLITE = _store_statement(sqlite.insert)
@@ -115,23 +115,43 @@ _CLOSE = (
 )
 
 
-def store(
-    session: Session, clock: Clock, vault: Vault, *, account: ProviderAccount, webhook: RawWebhook
-) -> bool:
-    """Keep a verified request. False: this very request is kept already; the repeat is counted."""
+def sealed(
+    clock: Clock, vault: Vault, *, account: ProviderAccount, webhook: RawWebhook
+) -> dict[str, Any]:
+    """Return a verified request as the row that keeps it; needs no database."""
     digest = _digest(webhook)
     now = clock.now()
-    values = {
+    return {
         "client_id": account.client_id,
         "provider_account_id": account.id,
         "digest": digest,
         "request": vault.encrypt(_pack(webhook), context=_context(account.id, digest)),
+        "state": InboxState.NEW,
+        "tries": 0,
         "not_before": now,
+        "events": 0,
+        "duplicates": 0,
         "received_at": now,
     }
+
+
+def store(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Keep verified requests, made by sealed().
+
+    False for each that is kept already, or comes twice in `rows`; the repeat is counted.
+    """
+    keys = [(row["provider_account_id"], row["digest"]) for row in rows]
+    times = Counter(keys)
+    kept = {key: {**row, "repeats": times[key] - 1} for key, row in zip(keys, rows, strict=True)}
     statement = _STORE_SQLITE if is_sqlite(session) else _STORE_POSTGRESQL
-    repeats: int = session.execute(statement, values).scalar_one()
-    return repeats == 0
+    # In one order everywhere: two processes that keep the same requests must not deadlock.
+    told = session.connection().execute(statement, [kept[key] for key in sorted(kept)])
+    new = {(row[0], row[1]) for row in told if row[2] < times[row[0], row[1]]}
+    found = []
+    for key in keys:
+        found.append(key in new)
+        new.discard(key)
+    return found
 
 
 def opened(vault: Vault, item: InboxItem) -> RawWebhook:
@@ -202,6 +222,8 @@ def mark_unreadable(session: Session, clock: Clock, *, item_id: int, tries: int,
 
 def _digest(webhook: RawWebhook) -> str:
     seen = sha256(f"{webhook.method} {webhook.url}\n".encode("utf-8", "surrogateescape"))
+    # Two topics of a shop may have one body.
+    seen.update(webhook.headers.get("x-shopify-topic", "").encode("utf-8", "surrogateescape"))
     seen.update(webhook.body)
     return seen.hexdigest()
 

@@ -21,7 +21,7 @@ MAIL_PRIVACY = "Mozilla/5.0"
 """All that Apple's Mail Privacy Protection says of itself, whether or not the mail is read."""
 IMAGE_PROXY = re.compile(r"GoogleImageProxy|YahooMailProxy|ggpht", re.IGNORECASE).search
 PREFETCH = timedelta(seconds=10)
-"""An image proxy that comes this soon after the send fetched ahead (PROVIDERS 10.5)."""
+"""An image proxy that comes this soon after the send fetched ahead."""
 
 
 def is_scanner(method: str, agent: str) -> bool:

@@ -1,7 +1,7 @@
 """Public pages: what a person sees who follows a link of a message. No script, no cookie.
 
-Every answer carries the same headers, because tokens in URLs must not travel on (B069), and every
-link we did not make gets the same page, because a guess must teach nothing (B060).
+Every answer carries the same headers, because tokens in URLs must not travel on, and every
+link we did not make gets the same page, because a guess must teach nothing.
 """
 
 from base64 import b64encode

@@ -2,9 +2,9 @@
 
     POST /webhooks/<adapter>/<account token>      (Twilio may also GET)
 
-Nothing else happens here; meaning comes later (apply.py). Answers are PROVIDERS 0 and
-RELIABILITY 3.14: 2xx stored, 400 malformed, 403 not from the provider, 404 no such account,
-405, 413 above 1 MiB, 415 compressed, 503 the database is away. What we acknowledged is durable.
+Nothing else happens here; meaning comes later (apply.py). Answers: 2xx stored,
+400 malformed, 403 not from the provider, 404 no such account, 405, 413 above 1 MiB,
+415 compressed, 503 the database is away. What we acknowledged is durable.
 
 Invariants
     1. A 2xx is given only after the commit (law 5).
@@ -14,22 +14,24 @@ Invariants
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from channels.adapter import RawWebhook, Receiver
 from channels.registry import UnknownProviderError
-from communications.account import ProviderAccount, account_by_token
+from communications.account import ProviderAccount
 from core import log
-from core.db import read, write
+from core.db import DATABASE_AWAY, write
 from core.errors import EngineError, InvalidError
+from core.failpoint import reach
 from webhooks import inbox
 from webhooks.context import Services
-from webhooks.receiver import Receivers
+from webhooks.group import GroupCommit, LeaderLostError
+from webhooks.receiver import Directory, Receivers
 
 MAX_BODY = 1024 * 1024
 """Bytes; SendGrid posts at most 768 KB."""
@@ -38,7 +40,6 @@ MAX_EVENTS = 10_000
 RETRY_AFTER = "30"
 """Seconds; every provider tries again on a 503."""
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}").fullmatch
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 MALFORMED = (InvalidError, RecursionError, ValueError)
 """What an adapter raises for a body that is not its provider's; ValueError covers bad UTF-8."""
 
@@ -56,8 +57,9 @@ class Manners:
 
 
 MANNERS = {
+    "shopify": Manners(status=200),
     # An empty TwiML document sends nothing; anything else is an error in Twilio's log (11750,
-    # 12200). Inbound messages may be configured as GET (PROVIDERS 1.5).
+    # 12200). Inbound messages may be configured as GET.
     "twilio": Manners(
         methods=frozenset({"GET", "POST"}),
         status=200,
@@ -70,23 +72,43 @@ DEFAULT_MANNERS = Manners()
 _log = log.get(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes share."""
+
+    services: Services
+    receivers: Receivers
+    directory: Directory
+    inbox: GroupCommit[Mapping[str, Any], bool]
+
+
 def blueprint(services: Services) -> Blueprint:
     """Return the routes that providers post to."""
     routes = Blueprint("webhooks", __name__, url_prefix="/webhooks")
-    receivers = Receivers(services.vault, services.egress)
+
+    def commit(rows: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
+        with write(services.sessions) as session:
+            return inbox.store(session, rows)
+
+    desk = Desk(
+        services=services,
+        receivers=Receivers(services.vault, services.egress),
+        directory=Directory(services.sessions),
+        inbox=GroupCommit(commit),
+    )
 
     @routes.route("/<adapter>/<token>", methods=["GET", "POST"])
     def receive(adapter: str, token: str) -> Response:
         """Store one request of a provider."""
-        return _receive(services, receivers, adapter, token)
+        return _receive(desk, adapter, token)
 
-    for kind in DATABASE_AWAY:
+    for kind in (*DATABASE_AWAY, LeaderLostError):
         routes.register_error_handler(kind, _database_away)
     routes.register_error_handler(HTTPException, _refused)
     return routes
 
 
-def _receive(services: Services, receivers: Receivers, adapter: str, token: str) -> Response:
+def _receive(desk: Desk, adapter: str, token: str) -> Response:
     manners = MANNERS.get(adapter, DEFAULT_MANNERS)
     if request.method not in manners.methods:
         return _answer(405, Allow=", ".join(sorted(manners.methods)))
@@ -95,26 +117,22 @@ def _receive(services: Services, receivers: Receivers, adapter: str, token: str)
     request.max_content_length = MAX_BODY
     if (request.content_length or 0) > MAX_BODY:
         return _answer(413)
-    account = _account(services, adapter, token)
-    if account is None:
+    account = desk.directory.account(token) if TOKEN(token) else None
+    if account is None or account.adapter != adapter:
         return _answer(404)
-    webhook = _raw(services, adapter, token)
-    return _verified(services, receivers, account, webhook, manners)
+    webhook = _raw(desk.services, adapter, token)
+    return _verified(desk, account, webhook, manners)
 
 
 def _verified(
-    services: Services,
-    receivers: Receivers,
-    account: ProviderAccount,
-    webhook: RawWebhook,
-    manners: Manners,
+    desk: Desk, account: ProviderAccount, webhook: RawWebhook, manners: Manners
 ) -> Response:
     try:
-        receiver = receivers.of(account)
+        receiver = desk.receivers.of(account)
     except UnknownProviderError:
         return _answer(404)
     except EngineError as error:
-        # Without the key that verifies, nobody is believed (B025).
+        # Without the key that verifies, nobody is believed.
         _log.warning("receiver not configured", account_id=account.id, reason=error.code)
         return _answer(403)
     if not receiver.verify(webhook):
@@ -123,22 +141,12 @@ def _verified(
     if _is_malformed(receiver, webhook):
         _log.info("webhook refused", account_id=account.id, reason="malformed")
         return _answer(400)
-    with write(services.sessions) as session:
-        new = inbox.store(session, services.clock, services.vault, account=account, webhook=webhook)
-    if new:
+    services = desk.services
+    row = inbox.sealed(services.clock, services.vault, account=account, webhook=webhook)
+    reach("C12")
+    if desk.inbox.put(row):
         services.bell.ring()
     return Response(manners.body, status=manners.status, mimetype=manners.mimetype)
-
-
-def _account(services: Services, adapter: str, token: str) -> ProviderAccount | None:
-    if not TOKEN(token):
-        return None
-    with read(services.sessions) as session:
-        account = account_by_token(session, token)
-        if account is None or account.adapter != adapter:
-            return None
-        session.expunge(account)
-    return account
 
 
 def _raw(services: Services, adapter: str, token: str) -> RawWebhook:

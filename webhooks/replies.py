@@ -2,7 +2,7 @@
 
 Every inbound message becomes a row of the log. A keyword is obeyed; anything else is a reply to
 the latest message that went to that number. Twilio itself confirms STOP and answers HELP, so we
-never do (PROVIDERS 1.8).
+never do.
 
 Invariants
     1. One inbound message is one row, however often it is told.
@@ -33,6 +33,7 @@ from core.clock import Clock
 from core.db import is_sqlite
 from members.address import MemberAddress
 from members.consent import ConsentState, Word, record_many
+from members.signal import REPLY, Heard, signal
 from members.suppression import SuppressionReason, lift
 
 MAX_TEXT = 4000
@@ -70,6 +71,9 @@ def take(
             event=told,
             source=account.adapter,
         )
+    if word is not Keyword.STOP and sender.member_id is not None:
+        heard = [Heard(REPLY, sender.member_id, clock.now(), row_id)]
+        signal(session, client_id=account.client_id, heard=heard)
     return True
 
 

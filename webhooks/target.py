@@ -1,7 +1,7 @@
 """Target: where a stored link leads for one message.
 
 A link may hold Liquid; it is filled with the message's own values, kept since fan-out, so that a
-click goes where the message said even after the member changed (B065).
+click goes where the message said even after the member changed.
 """
 
 from urllib.parse import urlsplit

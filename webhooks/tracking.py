@@ -8,10 +8,11 @@
 Invariants
     1. GET and HEAD never change what a person allowed (law 4).
     2. A click leads to the link stored with the template version, or to 404: nothing in the
-       request has a say in where it goes (B065).
-    3. Every token that is not ours gets one and the same answer (B060).
+       request has a say in where it goes.
+    3. Every token that is not ours gets one and the same answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
@@ -19,16 +20,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from channels.adapter import EventType, ProviderEvent
 from communications.communication import Communication, Direction
 from communications.link import Link
-from communications.receipt import learn_fact
-from core.db import read, write
-from webhooks import click, target, unsubscribe
+from core.db import DATABASE_AWAY, read, write
+from webhooks import target, unsubscribe
 from webhooks.context import Services
+from webhooks.group import GroupCommit, LeaderLostError
 from webhooks.machine import is_prefetch, is_scanner
 from webhooks.public import away, missing, page, sealed
-from webhooks.receive import DATABASE_AWAY
+from webhooks.visit import Visit, keep
 
 PIXEL = bytes.fromhex(
     "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
@@ -37,6 +37,8 @@ PIXEL = bytes.fromhex(
 MAX_FORM = 16 * 1024
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 """The body that RFC 8058 section 3.1 prescribes."""
+
+Visits = GroupCommit[Visit, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,22 @@ def blueprint(services: Services) -> Blueprint:
     """Return the public routes of links in messages."""
     routes = Blueprint("tracking", __name__, template_folder="templates")
 
+    def commit(waiting: Sequence[Visit]) -> Sequence[None]:
+        with write(services.sessions) as session:
+            keep(session, services.clock, waiting)
+        return [None] * len(waiting)
+
+    visits: Visits = GroupCommit(commit)
+
     @routes.get("/c/<token>")
     def follow(token: str) -> Response:
         """Send a visitor on to a message's link."""
-        return _follow(services, token)
+        return _follow(services, visits, token)
 
     @routes.get("/o/<token>.gif")
     def pixel(token: str) -> Response:
         """Serve the open pixel."""
-        return _pixel(services, token)
+        return _pixel(services, visits, token)
 
     @routes.get("/u/<token>")
     def ask(token: str) -> Response:
@@ -70,13 +79,13 @@ def blueprint(services: Services) -> Blueprint:
         return _act(services, token)
 
     routes.after_request(sealed)
-    for kind in DATABASE_AWAY:
+    for kind in (*DATABASE_AWAY, LeaderLostError):
         routes.register_error_handler(kind, lambda _: away())
     routes.register_error_handler(HTTPException, _refused)
     return routes
 
 
-def _follow(services: Services, token: str) -> Response:
+def _follow(services: Services, visits: Visits, token: str) -> Response:
     numbers = services.signer.verify("click", token, 2)
     if numbers is None:
         return missing()
@@ -84,15 +93,15 @@ def _follow(services: Services, token: str) -> Response:
         followed = _followed(session, *numbers)
     if followed is None:
         return missing()
-    with write(services.sessions) as session:
-        click.note(
-            session,
-            services.clock,
+    visits.put(
+        Visit(
             client_id=followed.communication.client_id,
             communication_id=numbers[0],
-            position=numbers[1],
+            at=services.clock.now(),
             machine=is_scanner(request.method, _agent()),
+            position=numbers[1],
         )
+    )
     return _onward(followed.link)
 
 
@@ -116,7 +125,7 @@ def _followed(session: Session, communication_id: int, position: int) -> _Follow
     return _Followed(found[0], link) if link is not None else None
 
 
-def _pixel(services: Services, token: str) -> Response:
+def _pixel(services: Services, visits: Visits, token: str) -> Response:
     numbers = services.signer.verify("open", token, 1)
     if numbers is None:
         return missing()
@@ -124,32 +133,10 @@ def _pixel(services: Services, token: str) -> Response:
         row = _outbound(session, numbers[0])
     if row is None:
         return missing()
-    _note_open(services, row)
-    return Response(PIXEL, mimetype="image/gif")
-
-
-def _note_open(services: Services, row: Communication) -> None:
-    now = services.clock.now()
-    agent = _agent()
+    now, agent = services.clock.now(), _agent()
     machine = is_scanner(request.method, agent) or is_prefetch(agent, row.sent_at, now)
-    event = ProviderEvent(
-        type=EventType.OPENED,
-        dedup_key=f"open:{row.id}" + (":machine" if machine else ""),
-        occurred_at=now,
-        reference=None,
-        provider_id=None,
-        provider_status="pixel",
-        machine=machine,
-    )
-    with write(services.sessions) as session:
-        learn_fact(
-            session,
-            services.clock,
-            client_id=row.client_id,
-            communication_id=row.id,
-            event=event,
-            source=click.SOURCE,
-        )
+    visits.put(Visit(row.client_id, row.id, now, machine))
+    return Response(PIXEL, mimetype="image/gif")
 
 
 def _ask(services: Services, token: str) -> Response:
