@@ -5,6 +5,7 @@ Whoever was deleted, suspended or has churned is in no audience, whatever the co
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +14,17 @@ from sqlalchemy.orm import Session
 
 from campaigns.errors import CampaignInvalidError
 from core.clock import Clock
-from core.condition.ast import And, Condition, InSegment, Not, Or
+from core.condition.ast import And, Condition, InSegment, Leaf, Not, Or
 from core.condition.check import ConditionError, check_size
 from core.condition.json import from_json, to_json
+from members.dependence import each_replaced
 from members.member import Member, MemberStatus
+from members.pin import pin_kinds
 from members.queries import segment, segment_by_name
 from members.rule import compile_rule
-from members.segment import SegmentKind, condition_of
+from members.segment import Pin, Segment, SegmentKind, belonging, condition_of, referred
 
+NOTHING: Mapping[int, Condition] = {}
 UNREACHED = (MemberStatus.SUSPENDED, MemberStatus.CHURNED)
 """Members with these statuses get no campaign."""
 
@@ -48,39 +52,63 @@ def audience_of(
     )
 
 
-def frozen(session: Session, client_id: int, audience: Mapping[str, Any]) -> Condition:
+def frozen(
+    session: Session,
+    client_id: int,
+    audience: Mapping[str, Any],
+    instead: Mapping[int, Condition] = NOTHING,
+) -> Condition:
     """Return the condition a stored audience means now, with the rules of its segments in it.
 
-    A static segment stays a segment: it is a list of members, not a rule. Raises
-    SegmentNotFoundError, or ConditionError for what cannot be evaluated.
+    A static segment, and pins, stay a reference: they are lists of members, not rules. `instead`
+    has rules for segments (by id) in place of their own. Raises SegmentNotFoundError, or
+    ConditionError for what cannot be evaluated.
     """
     if "segment_id" in audience:
-        found = segment(session, client_id, audience["segment_id"])
-        condition: Condition = InSegment(found.name)
+        condition: Condition = belonging(segment(session, client_id, audience["segment_id"]))
     else:
         condition = from_json(audience["rule"])
-    return check_size(_inlined(session, client_id, condition, ()))
+    return check_size(_Inliner(session, client_id, instead).inlined(condition))
 
 
-def _inlined(
-    session: Session, client_id: int, condition: Condition, inside: tuple[str, ...]
-) -> Condition:
-    match condition:
-        case And(items=items):
-            return And(tuple(_inlined(session, client_id, item, inside) for item in items))
-        case Or(items=items):
-            return Or(tuple(_inlined(session, client_id, item, inside) for item in items))
-        case Not(item=item):
-            return Not(_inlined(session, client_id, item, inside))
-        case InSegment(name=name):
-            found = segment_by_name(session, client_id, name)
-            if found.kind is SegmentKind.STATIC:
-                return condition
-            if name in inside:
-                raise ConditionError(f"the segment “{name}” contains itself")
-            return _inlined(session, client_id, from_json(found.rule), (*inside, name))
-        case _:
-            return condition
+@dataclass(frozen=True, slots=True)
+class _Inliner:
+    session: Session
+    client_id: int
+    instead: Mapping[int, Condition]
+    inside: tuple[int, ...] = ()
+
+    def inlined(self, condition: Condition) -> Condition:
+        return each_replaced(condition, self._replaced)
+
+    def _replaced(self, leaf: Leaf) -> Condition:
+        if not isinstance(leaf, InSegment):
+            return leaf
+        reference = referred(leaf.name)
+        if reference is None:
+            found = segment_by_name(self.session, self.client_id, leaf.name)
+        elif reference[1] is not None:
+            return leaf
+        else:
+            found = segment(self.session, self.client_id, reference[0])
+        if found.kind is SegmentKind.STATIC:
+            return belonging(found)
+        if found.id in self.inside:
+            raise ConditionError(f"the segment “{found.name}” contains itself")
+        return self._pinned(found, self._within(found))
+
+    def _within(self, found: Segment) -> Condition:
+        """Return the rule of a segment with the rules of those it names in it."""
+        inner = _Inliner(self.session, self.client_id, self.instead, (*self.inside, found.id))
+        return inner.inlined(self.instead.get(found.id) or from_json(found.rule))
+
+    def _pinned(self, found: Segment, rule: Condition) -> Condition:
+        kinds = pin_kinds(self.session, found)
+        if Pin.INCLUDE in kinds:
+            rule = Or((rule, belonging(found, Pin.INCLUDE)))
+        if Pin.EXCLUDE in kinds:
+            rule = And((rule, Not(belonging(found, Pin.EXCLUDE))))
+        return rule
 
 
 def matching(

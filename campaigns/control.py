@@ -12,14 +12,14 @@ Invariants
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.campaign import Campaign, CampaignStatus, locked
 from campaigns.errors import CampaignStateError, LaunchBlockedError
-from campaigns.launch import latest_run, plan_start, schedule_key, start_run
+from campaigns.launch import NEW_TIME, latest_run, plan_start, schedule_key, start_run
 from campaigns.preflight import examine
-from campaigns.run import RUN_STEPS, Run, RunStep
+from campaigns.run import RUN_STEPS, Run, RunStatus, RunStep
 from communications.communication import Reason
 from communications.ledger import free_run, hold_run, skip_queued
 from core.clock import Clock
@@ -46,6 +46,49 @@ def pause(
         hold_run(session, run_id)
     occurrence.cancel(session, schedule_key(campaign_id))
     return campaign
+
+
+def pause_unfinished(session: Session, clock: Clock, *, reason: str) -> list[int]:
+    """Pause every campaign whose run has not reached all its people; return their ids.
+
+    For a restored database: it does not know how far the run had come.
+    """
+    found = session.execute(
+        select(Campaign.client_id, Campaign.id)
+        .join(Run, Run.campaign_id == Campaign.id)
+        .where(Run.status == RunStatus.RUNNING, Run.expanded_at.is_(None))
+        .where(Campaign.status == ACTIVE)
+        .distinct()
+        .order_by(Campaign.id)
+    ).all()
+    for client_id, campaign_id in found:
+        pause(session, clock, client_id=client_id, campaign_id=campaign_id, reason=reason)
+    return [campaign_id for _, campaign_id in found]
+
+
+def pause_waiting(
+    session: Session,
+    clock: Clock,
+    *,
+    until: datetime,
+    reason: str,
+    born: datetime | None = None,
+) -> list[int]:
+    """Pause every campaign that waits for a time up to `until`; return their ids.
+
+    For a restored database, which gives those times up (scheduling.occurrence.miss). With `born`,
+    only what was launched by then.
+    """
+    older = [] if born is None else [Campaign.launched_at <= born]
+    paused = session.scalars(
+        update(Campaign)
+        .where(Campaign.status == ACTIVE, Campaign.scheduled_at <= until, *older)
+        .where(~exists().where(Run.campaign_id == Campaign.id))
+        .values(status=PAUSED, status_reason=reason[:300], updated_at=clock.now())
+        .returning(Campaign.id)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(paused)
 
 
 def resume(session: Session, clock: Clock, *, client_id: int, campaign_id: int) -> Campaign:
@@ -133,7 +176,7 @@ def _resume_schedule(session: Session, clock: Clock, campaign: Campaign) -> None
         raise CampaignStateError(
             f"its time, {at:%Y-%m-%d %H:%M} UTC, has passed",
             field="scheduled_at",
-            remedy="cancel it, which makes it a draft again, and choose a new time",
+            remedy=NEW_TIME,
         )
     found = examine(session, clock, campaign, due=True)
     if found.blockers:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
 )
 
@@ -26,6 +27,7 @@ from communications.communication import MessageType, Reason
 from members.address import AddressState, MemberAddress
 from members.consent import MARKETING, ConsentState, CurrentConsent
 from members.member import Member
+from members.refusal import refused_at
 from members.suppression import Scope, Suppression
 
 
@@ -114,7 +116,10 @@ def _against(channel: Channel, message_type: MessageType) -> ColumnElement[str |
     ]
     if marketing:
         granted = CurrentConsent.state.is_not_distinct_from(ConsentState.GRANTED)
-        reasons.append((~granted, literal(Reason.NO_CONSENT.value)))
+        refused = refused_at(
+            MemberAddress.client_id, channel.address_kind, channel.value, MemberAddress.hash
+        )
+        reasons.append((or_(~granted, refused), literal(Reason.NO_CONSENT.value)))
     return case(*reasons, else_=null())
 
 

@@ -62,10 +62,8 @@ class Finding:
     channel: Channel | None = None
 
 
-class LaunchBlockedError(ConflictError):
-    """The campaign cannot be launched as it is."""
-
-    code = "launch_blocked"
+class BlockedError(ConflictError):
+    """What was asked for cannot be done as it is, for each of these reasons."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__(
@@ -74,3 +72,64 @@ class LaunchBlockedError(ConflictError):
             remedy="; ".join(finding.remedy for finding in findings),
         )
         self.findings = tuple(findings)
+
+
+class LaunchBlockedError(BlockedError):
+    """The campaign cannot be launched as it is."""
+
+    code = "launch_blocked"
+
+
+class JourneyNotFoundError(NotFoundError):
+    """There is no such journey at this client."""
+
+    code = "journey_not_found"
+
+
+class RecipeNotFoundError(NotFoundError):
+    """There is no recipe of this name."""
+
+    code = "recipe_not_found"
+
+
+class PromptNotFoundError(NotFoundError):
+    """There is no prompt of this code."""
+
+    code = "prompt_not_found"
+
+
+class JourneyStateError(ConflictError):
+    """The journey's state does not allow that."""
+
+    code = "journey_state"
+
+
+class JourneyChangedError(ConflictError):
+    """Somebody else changed the journey's draft in the meantime."""
+
+    status = 412
+    code = "journey_changed"
+
+
+class PublishBlockedError(BlockedError):
+    """The journey cannot be published as it is."""
+
+    code = "publish_blocked"
+
+
+class EnrolmentNotFoundError(NotFoundError):
+    """Nobody of this journey has that enrolment."""
+
+    code = "enrolment_not_found"
+
+
+class EnrolmentEndedError(ConflictError):
+    """Who has ended in a journey cannot be moved in it any more."""
+
+    code = "enrolment_ended"
+
+
+class MoveBlockedError(BlockedError):
+    """People stand at steps that the other version does not have."""
+
+    code = "move_blocked"

@@ -2,7 +2,7 @@
 
 Each chunk is one transaction: a keyset of members, one INSERT … SELECT per channel, the cursor. A
 crash between two chunks loses nothing and repeats nothing; the first message leaves while the last
-chunk is still to come. Sources: DESIGN 5.2, RELIABILITY 3.8 (C2, C3) and 3.13.
+chunk is still to come.
 
 Invariants
     1. Rows and cursor move together, or not at all.
@@ -30,6 +30,7 @@ from core.clock import Clock
 from core.condition.json import from_json
 from core.db import Sessions, UtcDateTime, read, write
 from core.errors import EngineError
+from core.failpoint import reach
 from core.log import get
 from core.rows import among
 from core.sql import avoid_nested_loops, insert_into
@@ -67,6 +68,8 @@ def step(sessions: Sessions, clock: Clock) -> bool:
                 return False
             taken = {"client_id": run.client_id, "campaign_id": run.campaign_id}
             _expand(session, clock, run)
+            reach("C2")
+        reach("C3")
     except EngineError as error:
         log.exception("fan-out failed", **taken)
         with write(sessions) as session:

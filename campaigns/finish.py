@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from campaigns.campaign import Campaign, CampaignStatus, locked
 from campaigns.run import RUN_STEPS, Run, RunStatus, RunStep
 from communications.communication import Communication
-from communications.status import OPEN
+from communications.ledger import IN_PROGRESS
 from core.clock import Clock
 
 
@@ -16,7 +16,7 @@ def finish_runs(session: Session, clock: Clock) -> int:
     Their campaigns are completed. Messages nobody can tell about (`unknown`) keep no run open:
     evidence may come days later, and changes the statistics whenever it comes.
     """
-    unfinished = exists().where(Communication.run_id == Run.id, Communication.status.in_(OPEN))
+    unfinished = exists().where(Communication.run_id == Run.id, IN_PROGRESS)
     allowed, target = RUN_STEPS[RunStep.FINISH]
     ready = (Run.status.in_(allowed), Run.expanded_at.is_not(None), ~unfinished)
     found = session.execute(select(Run.id, Run.client_id, Run.campaign_id).where(*ready)).all()

@@ -4,11 +4,10 @@ Invariants
     1. A campaign that runs once has one run, however often and from wherever it is launched
        (unique campaign and occurrence key).
     2. A run keeps the rule, wordings and accounts it was launched with.
-    3. What blocks a launch when it is due pauses the campaign and says why; it is never skipped
-       over in silence.
+    3. What blocks a launch when it is due pauses the campaign and says why, and so does a time that
+       passed while no scheduler was running; it is never skipped over in silence.
 """
 
-from collections.abc import Sequence
 from datetime import UTC
 
 from sqlalchemy import select, update
@@ -16,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from campaigns.audience import newest_member
 from campaigns.campaign import Campaign, CampaignStatus, ScheduleType, locked
-from campaigns.errors import CampaignStateError, Finding, LaunchBlockedError
+from campaigns.errors import CampaignStateError, LaunchBlockedError
 from campaigns.preflight import Preflight, examine
 from campaigns.run import Run
 from core.clock import Clock
+from core.failpoint import reach
 from core.log import get
 from core.sql import insert_into
 from scheduling.occurrence import Occurrence, OccurrenceState, occurrences, plan
@@ -29,7 +29,9 @@ log = get(__name__)
 ONCE = "once"
 """The occurrence key of a campaign that is launched by hand."""
 KIND = "campaign"
-"""The kind of our schedules: `campaign:12`; `fire` is its handler."""
+"""The kind of our schedules: `campaign:12`; `fire` and `show_missed` are its handlers."""
+PASSED = "its time passed while no scheduler was running"
+NEW_TIME = "cancel it, which makes it a draft again, and choose a new time"
 
 
 def schedule_key(campaign_id: int) -> str:
@@ -75,9 +77,9 @@ def _launched_before(session: Session, campaign: Campaign) -> Run | None:
     run = latest_run(session, campaign.id)
     if run is None and missed(session, campaign.id):
         raise CampaignStateError(
-            "its time passed while no scheduler was running",
+            PASSED,
             field="scheduled_at",
-            remedy="cancel it, which makes it a draft again, and choose a new time",
+            remedy=NEW_TIME,
         )
     return run
 
@@ -112,24 +114,42 @@ def fire(session: Session, clock: Clock, occurrence: Occurrence) -> None:
 
     The pre-flight is asked again: what blocks the campaign by now pauses it, with the reason.
     """
-    campaign_id = int(occurrence.schedule_key.partition(":")[2])
-    client_id = session.scalar(select(Campaign.client_id).where(Campaign.id == campaign_id))
-    if client_id is None:
-        return
-    campaign = locked(session, client_id, campaign_id)
-    if campaign.status is not CampaignStatus.ACTIVE:
-        log.info("campaign not started", campaign=campaign_id, status=campaign.status.value)
+    campaign = _waiting(session, occurrence)
+    if campaign is None:
         return
     found = examine(session, clock, campaign, due=True)
     if found.blockers:
-        _hold(session, clock, campaign, found.blockers)
+        codes = [blocker.code for blocker in found.blockers]
+        log.warning("campaign blocked", campaign=campaign.id, codes=codes)
+        _hold(session, clock, campaign, "; ".join(each.message for each in found.blockers))
         return
     start_run(session, clock, campaign, found, occurrence.occurrence_key)
 
 
-def _hold(session: Session, clock: Clock, campaign: Campaign, blockers: Sequence[Finding]) -> None:
-    log.warning("campaign blocked", campaign=campaign.id, codes=[found.code for found in blockers])
-    why = "; ".join(found.message for found in blockers)
+def show_missed(session: Session, clock: Clock, occurrence: Occurrence) -> None:
+    """Pause what was found too late to start, with the reason: it must not look as if it waited.
+
+    The handler of what scheduling.tick missed.
+    """
+    campaign = _waiting(session, occurrence)
+    if campaign is not None:
+        _hold(session, clock, campaign, f"{PASSED}; {NEW_TIME}")
+
+
+def _waiting(session: Session, occurrence: Occurrence) -> Campaign | None:
+    """Return the campaign of an occurrence, locked, if it still waits for it."""
+    campaign_id = int(occurrence.schedule_key.partition(":")[2])
+    client_id = session.scalar(select(Campaign.client_id).where(Campaign.id == campaign_id))
+    if client_id is None:
+        return None
+    campaign = locked(session, client_id, campaign_id)
+    if campaign.status is not CampaignStatus.ACTIVE:
+        log.info("campaign not started", campaign=campaign_id, status=campaign.status.value)
+        return None
+    return campaign
+
+
+def _hold(session: Session, clock: Clock, campaign: Campaign, why: str) -> None:
     session.execute(
         update(Campaign)
         .where(Campaign.id == campaign.id, Campaign.status == CampaignStatus.ACTIVE)
@@ -146,6 +166,7 @@ def start_run(
     """
     if found.plan is None:
         raise LaunchBlockedError(found.blockers)
+    reach("C1")
     session.execute(
         insert_into(session, Run)
         .values(

@@ -20,6 +20,7 @@ from campaigns.queries import campaign as find_campaign
 from campaigns.template import TemplateVersion, latest_version
 from campaigns.variant import Variant, variants_of
 from channels.channel import Channel
+from channels.names import FOUNDATION, JOURNEY_ROOTS
 from channels.template import compile_template
 from communications.account import AccountStatus, ProviderAccount, active_account
 from communications.communication import MessageType
@@ -153,6 +154,7 @@ def _examine_variant(
             Finding("no_template", str(error), remedy, "variants", variant.channel)
         )
         return None
+    _examine_fields(session, variant, version, found)
     if MESSAGE_TYPES[campaign.category] is MessageType.MARKETING:
         _examine_marketing(session, variant, version, found)
     account = _account(session, variant)
@@ -180,6 +182,36 @@ def _account(session: Session, variant: Variant) -> ProviderAccount | None:
             ProviderAccount.status == AccountStatus.ACTIVE,
         )
     )
+
+
+def _examine_fields(
+    session: Session, variant: Variant, version: TemplateVersion, found: Preflight
+) -> None:
+    """Refuse what only a journey knows; tell of the client's own facts that are not there."""
+    facts = session.get_one(Client, variant.client_id).settings.get(FOUNDATION, {})
+    for field_name in version.fields:
+        root, _, fact = field_name.partition(".")
+        if root in JOURNEY_ROOTS:
+            found.blockers.append(
+                Finding(
+                    "journey_only",
+                    f"its {variant.channel} template shows {field_name}, which only a journey "
+                    "knows",
+                    "send this template from a journey, or take the variable out",
+                    "variants",
+                    variant.channel,
+                )
+            )
+        elif root == FOUNDATION and fact not in facts:
+            found.warnings.append(
+                Finding(
+                    "no_foundation",
+                    f"its {variant.channel} template shows {field_name}, which is not set",
+                    "set it in the foundation, or give the variable a default",
+                    "variants",
+                    variant.channel,
+                )
+            )
 
 
 def _examine_marketing(

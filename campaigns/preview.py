@@ -6,9 +6,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from accounts.client import Client
 from campaigns.merge import merge_of
 from campaigns.template import TemplateVersion, latest_version, load_content
-from channels.template import RenderContext, compile_template
+from channels.names import FOUNDATION
+from channels.template import (
+    CompiledTemplate,
+    RenderContext,
+    TemplateRenderError,
+    compile_template,
+    link_url,
+)
 from members.member import Member
 from members.queries import member
 
@@ -26,9 +34,10 @@ def preview(
 ) -> dict[str, str]:
     """Return the newest wording, face by face (`subject`, `html`, `text`, …).
 
-    Filled with a member's values or with `sample` (`first_name`, `attributes.city`); what neither
-    has is empty. Links lead where the template says, untracked. Raises TemplateNotFoundError,
-    MemberNotFoundError or TemplateRenderError.
+    Filled with a member's values, the client's foundation and `sample` (`first_name`,
+    `attributes.city`, `event.total`), which goes first; what none has is empty. Links lead where
+    the template says, untracked. Raises TemplateNotFoundError, MemberNotFoundError or
+    TemplateRenderError.
     """
     version = latest_version(session, client_id, template_id)
     content = load_content(session, version.id)
@@ -38,20 +47,38 @@ def preview(
     if member_id is not None:
         merge = _values_of(session, client_id, version, member_id)
     else:
-        merge = {field: (sample or {}).get(field) for field in version.fields}
+        merge = _facts_of(session, client_id)
+    merge = {field: (sample or {}).get(field, merge.get(field)) for field in version.fields}
+    return shown(compiled, merge, content.client)
+
+
+def shown(
+    compiled: CompiledTemplate, merge: Mapping[str, Any], client: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the faces of a template filled with these values. Raises TemplateRenderError."""
+
+    def leads(position: int) -> str:
+        source = compiled.links[position]
+        try:
+            return link_url(source, merge, context)
+        except TemplateRenderError:
+            return source  # its value is missing; the preview shows which
+
     context = RenderContext(
-        client=content.client,
-        unsubscribe_url=UNSUBSCRIBE,
-        click_url=lambda position: compiled.links[position],
-        open_url=None,
+        client=client, unsubscribe_url=UNSUBSCRIBE, click_url=leads, open_url=None
     )
     return compiled.skeleton.fill(compiled.render(merge, context))
 
 
+def _facts_of(session: Session, client_id: int) -> dict[str, Any]:
+    facts = session.get_one(Client, client_id).settings.get(FOUNDATION, {})
+    return {f"{FOUNDATION}.{name}": fact for name, fact in facts.items()}
+
+
 def _values_of(
     session: Session, client_id: int, version: TemplateVersion, member_id: int
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     found = member(session, client_id, member_id)
     query = select(merge_of(version.fields)).where(Member.id == found.id)
-    merge: Mapping[str, Any] = session.execute(query).scalar_one()
+    merge: dict[str, Any] = session.execute(query).scalar_one()
     return merge

@@ -1,4 +1,4 @@
-"""Statistics: what became of a run, counted from its rows whenever asked (DESIGN 5.5)."""
+"""Statistics: what became of a run, counted from its rows whenever asked."""
 
 from typing import Any
 

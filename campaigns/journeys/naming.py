@@ -1,0 +1,75 @@
+"""Naming: which journeys name a segment or call another journey, in a version that still counts."""
+
+from collections.abc import Iterator, Set
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import Session
+
+from campaigns.journeys.ast import Call, OnSegment
+from campaigns.journeys.ast import Journey as Ast
+from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus
+from campaigns.journeys.journey import Journey, JourneyStatus, JourneyVersion
+from campaigns.journeys.json import from_json
+from campaigns.journeys.program import each_condition, each_step
+from members.dependence import names_in
+
+
+def segments_in(journey: Ast) -> set[str]:
+    """Return the names of the segments that a journey's triggers and conditions name."""
+    names = {one.segment for one in journey.triggers if isinstance(one, OnSegment)}
+    return names.union(*(names_in(condition) for _, condition in each_condition(journey)))
+
+
+def journeys_naming(session: Session, client_id: int, names: Set[str]) -> list[Journey]:
+    """Return the journeys that name one of these segments, by id."""
+    found = {
+        stored.id: stored
+        for stored, journey in _in_use(session, client_id)
+        if not names.isdisjoint(segments_in(journey))
+    }
+    return [found[id] for id in sorted(found)]
+
+
+def circle(session: Session, client_id: int, journey: Ast) -> list[str]:
+    """Return the names of journeys that call each other in a circle with this one; empty if none.
+
+    Members would go round without end.
+    """
+    called = {stored.name: calls_in(ast) for stored, ast in _in_use(session, client_id)}
+    called[journey.name] = calls_in(journey)
+    ways = [[journey.name]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for name in sorted(called.get(way[-1], set())):
+            if name == journey.name:
+                return [*way, name]
+            if name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []
+
+
+def calls_in(journey: Ast) -> set[str]:
+    """Return the names of the journeys that it calls."""
+    return {step.journey for step in each_step(journey.steps) if isinstance(step, Call)}
+
+
+def _in_use(session: Session, client_id: int) -> Iterator[tuple[Journey, Ast]]:
+    """Yield journeys with each version that members enter or are inside of."""
+    inside = exists().where(
+        Enrolment.version_id == JourneyVersion.id,
+        Enrolment.status.in_([EnrolmentStatus.ACTIVE, EnrolmentStatus.STUCK]),
+    )
+    query = (
+        select(Journey, JourneyVersion.ast)
+        .join(JourneyVersion, JourneyVersion.journey_id == Journey.id)
+        .where(
+            Journey.client_id == client_id,
+            Journey.status != JourneyStatus.ARCHIVED,
+            or_(JourneyVersion.id == Journey.version_id, inside),
+        )
+        .order_by(Journey.id, JourneyVersion.id)
+    )
+    for stored, ast in session.execute(query):
+        yield stored, from_json(ast)

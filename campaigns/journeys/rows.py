@@ -1,0 +1,99 @@
+"""Rows: what a set of members leaves behind, written in one statement for each table.
+
+Measured with 500 members: a third of the time that as many rows with parameters of their own take.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Select,
+    String,
+    Text,
+    cast,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy import Enum as EnumType
+from sqlalchemy.orm import Session
+
+from campaigns.journeys.enrolment import Enrolment
+from core.db import Base, Json, is_sqlite
+from core.rows import table
+
+CHANGING = (
+    "status", "step", "visit", "since", "until", "due_at", "held", "tries", "error", "context",
+    "ended_at", "end_reason",
+)  # fmt: skip
+"""Columns of an enrolment that a step may change."""
+
+
+def save(session: Session, people: Sequence[Enrolment]) -> None:
+    """Write where people stand now; they are not the session's own (Session.expunge)."""
+    if people:
+        rows = [{name: getattr(one, name) for name in ("id", *CHANGING)} for one in people]
+        told = _columns(session, Enrolment, rows)
+        session.execute(
+            update(Enrolment)
+            .where(Enrolment.id == told["id"])
+            .values({name: told[name] for name in CHANGING})
+            .execution_options(synchronize_session=False)
+        )
+
+
+def add(
+    session: Session,
+    model: type[Base],
+    rows: Sequence[Mapping[str, Any]],
+    constants: Mapping[str, Any],
+    *returning: str,
+) -> Sequence[Any]:
+    """Insert rows of equal keys, each with the constants as well; return these columns of each.
+
+    The order of what is returned is any.
+    """
+    if not rows:
+        return []
+    told = _columns(session, model, rows)
+    kinds = model.__table__.c
+    fixed = {name: literal(value, kinds[name].type) for name, value in constants.items()}
+    source: Select[Any] = select(*told.values(), *fixed.values())
+    statement = insert(model).from_select([*told, *fixed], source, include_defaults=False)
+    if not returning:
+        session.execute(statement)
+        return []
+    wanted = [getattr(model, name) for name in returning]
+    return session.execute(statement.returning(*wanted)).all()
+
+
+def _columns(
+    session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the columns of a table that holds these rows, with the types of the model's."""
+    kinds = {name: model.__table__.c[name].type for name in rows[0]}
+    plain = {
+        name: Text() if isinstance(kind, JSON) else String() if isinstance(kind, EnumType) else kind
+        for name, kind in kinds.items()
+    }
+    told = table(session, plain, [[_plain(row[name]) for name in kinds] for row in rows])
+    return {
+        name: _json(session, told.c[name]) if isinstance(kind, JSON) else told.c[name]
+        for name, kind in kinds.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _json(session: Session, column: Any) -> Any:
+    """Return text as the JSON it is: SQLite stores it so, PostgreSQL reads it."""
+    return type_coerce(column, Json) if is_sqlite(session) else cast(column, Json)
