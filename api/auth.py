@@ -10,6 +10,9 @@ from core.errors import ForbiddenError, UnauthenticatedError
 PREFIX = "/api/v1"
 PUBLIC = frozenset({"/api/v1/openapi.json"})
 
+OWN_SCOPES = {"/api/v1/unknown/resolve": "messages:resolve"}
+"""Routes that neither `read` nor `write` opens."""
+
 
 def install(app: Flask) -> None:
     """Refuse what does not prove who it is, before anything is looked up."""
@@ -27,10 +30,11 @@ def install(app: Flask) -> None:
             )
         with read(services().sessions) as session:
             key = authenticate(session, clock(), text.strip())
-        scope = "read" if request.method in READS else "write"
+        scope = OWN_SCOPES.get(request.path, "read" if request.method in READS else "write")
         if not permits(key, scope):
             raise ForbiddenError(
-                f"this key may not {scope}", remedy=f"use a key with the scope “{scope}” or “*”"
+                f"this key may not do this: it needs “{scope}”",
+                remedy=f"use a key with the scope “{scope}” or “*”",
             )
         if key.last_used_at is None or clock().now() - key.last_used_at > USE_NOTED_EVERY:
             with write(services().sessions) as session:

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from accounts.client import client, update_client
+from accounts.client_settings import CHECKS
 from api.context import audit, client_id, clock, db
 from api.openapi import Resource
 from api.schemas.field import Instant, money
@@ -35,6 +36,12 @@ class ClientChangesSchema(Schema):
     tags = Tags
     timezone = fields.String(validate=validate.Length(min=1, max=64))
     country = fields.String(allow_none=True, validate=validate.Length(equal=2))
+    settings = fields.Dict(
+        keys=fields.String(),
+        metadata={
+            "description": f"any of {', '.join(CHECKS)}; what is not named stays, null takes away"
+        },
+    )
 
 
 class ClientSchema(ClientChangesSchema):

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from accounts.audit import record
 from accounts.key import ApiKey
+from channels.adapter import HttpClient
 from communications.content import ContentStore
+from communications.reference import References
 from communications.urls import Urls
 from core.address import AddressHasher
 from core.clock import Clock
@@ -62,6 +64,16 @@ class Services(Protocol):
     @property
     def content(self) -> ContentStore:
         """Renders messages."""
+        ...
+
+    @property
+    def references(self) -> References:
+        """Names attempts."""
+        ...
+
+    @property
+    def egress(self) -> HttpClient:
+        """The one way out over HTTP."""
         ...
 
     @property

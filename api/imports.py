@@ -1,58 +1,112 @@
 """/imports: files of people, and what became of each row."""
 
-import csv
-import io
 import secrets
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from flask import Response, stream_with_context
+from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
+from accounts.client import client
 from api.context import client_id, clock, db, release, services
+from api.members import rule_in
 from api.openapi import Resource
 from api.paging import by_id, paged
-from api.schemas.imports import ImportSchema, RejectSchema, UploadSchema
+from api.schemas.imports import ImportPreviewSchema, ImportSchema, RejectSchema, UploadSchema
 from api.schemas.page import PageQuery, page_of
-from core.db import read
 from members import queries
-from members.csv_file import Row
-from members.import_job import ImportJob, ImportReject
-from members.importing import ImportOptions, import_csv
-from members.rejects import REJECT_COLUMNS, Reject, reject_line
+from members.exporting import ExportFormat, export_members
+from members.import_job import (
+    ImportJob,
+    cancel_import,
+    pause_import,
+    queue_import,
+    resume_import,
+)
+from members.importing import ImportOptions, ImportRun
+from members.preview import Preview, preview
+from members.rejects import rejects_csv
+from members.source import format_of
+from members.undo import undo_import
 
 bp = Resource("imports", about="Files of people")
 ID = "<int(min=1,max=9223372036854775807):import_id>"
-BATCH = 1000
+MIMETYPES = {
+    ExportFormat.CSV: "text/csv",
+    ExportFormat.JSONL: "application/jsonl",
+    ExportFormat.PARQUET: "application/vnd.apache.parquet",
+}
+FILE = {"type": "string", "format": "binary"}
+FILES = {
+    "description": "The file, in the format that was asked for.",
+    "content": {kind: {"schema": FILE} for kind in MIMETYPES.values()},
+}
+AT_ONCE = 400_000
+"""Bytes of a file that is imported while its sender waits: a second or two."""
 
 
 @bp.post("/imports")
 @bp.arguments(UploadSchema, location="files")
 @bp.response(201, ImportSchema)
 def upload(form: dict[str, Any]) -> ImportJob:
-    """Import a CSV file, or rehearse it with dry_run; rows that cannot be used are listed."""
+    """Import a CSV or XLSX file, or rehearse it with dry_run; unusable rows are listed.
+
+    A file of up to 400 kB is imported before the answer. A larger one is queued: look at the
+    import until its status is done, pause or cancel it meanwhile.
+    """
     sent: FileStorage = form["file"]
     options: dict[str, Any] = form["options"]
     dry_run = options.pop("dry_run")
-    folder = services().settings.data_dir / "imports"
-    folder.mkdir(parents=True, exist_ok=True)
-    # A name of our own: what the client calls its file is only ever shown (B053).
-    kept = folder / f"{secrets.token_hex(16)}.csv"
+    kept = _saved(sent)
+    at_once = kept.stat().st_size <= AT_ONCE
+    job = queue_import(
+        db(),
+        clock(),
+        client_id=client_id(),
+        filename=sent.filename or "upload.csv",
+        options=ImportOptions(**options),
+        format=format_of(kept),
+        dry_run=dry_run,
+        kept_as=None if at_once else kept.name,
+    )
+    release()
+    if not at_once:
+        services().bell.ring()
+        return job
     try:
-        sent.save(kept)
-        release()
-        return import_csv(
-            services().sessions,
-            clock(),
-            services().hasher,
-            client_id=client_id(),
-            path=kept,
-            filename=sent.filename or "upload.csv",
-            options=ImportOptions(**options),
-            dry_run=dry_run,
-        )
+        run = ImportRun(services().sessions, clock(), services().hasher, job_id=job.id, path=kept)
+        return run.to_the_end()
     finally:
         kept.unlink(missing_ok=True)
+
+
+@bp.post("/imports/preview")
+@bp.arguments(UploadSchema, location="files")
+@bp.response(200, ImportPreviewSchema)
+def look(form: dict[str, Any]) -> Preview:
+    """Say what a file would be read as: encoding, header, and a guess for each column.
+
+    Send it with the options of the import that is to come; nothing is imported or kept.
+    """
+    options: dict[str, Any] = form["options"]
+    del options["dry_run"]
+    country = options["country"] or client(db(), client_id()).country
+    release()
+    kept = _saved(form["file"])
+    try:
+        return preview(kept, ImportOptions(**options), country=country)
+    finally:
+        kept.unlink(missing_ok=True)
+
+
+def _saved(sent: FileStorage) -> Path:
+    """Keep a file under a name of our own: what the client calls it is only ever shown (B053)."""
+    folder = services().settings.data_dir / "imports"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / secrets.token_hex(16)
+    sent.save(kept)
+    return kept
 
 
 @bp.get("/imports")
@@ -72,6 +126,44 @@ def list_imports(query: dict[str, Any]) -> dict[str, Any]:
 def get_import(import_id: int) -> ImportJob:
     """Show an import."""
     return queries.import_job(db(), client_id(), import_id)
+
+
+@bp.post(f"/imports/{ID}/pause")
+@bp.response(200, ImportSchema)
+def pause(import_id: int) -> ImportJob:
+    """Let an import rest after the rows it is at."""
+    return pause_import(db(), client_id=client_id(), import_id=import_id)
+
+
+@bp.post(f"/imports/{ID}/resume")
+@bp.response(200, ImportSchema)
+def resume(import_id: int) -> ImportJob:
+    """Let a paused import go on where it rests."""
+    job = resume_import(db(), client_id=client_id(), import_id=import_id)
+    release()
+    services().bell.ring()
+    return job
+
+
+@bp.post(f"/imports/{ID}/cancel")
+@bp.response(200, ImportSchema)
+def cancel(import_id: int) -> ImportJob:
+    """End an import after the rows it is at; what was imported stays."""
+    return cancel_import(db(), clock(), client_id=client_id(), import_id=import_id)
+
+
+@bp.post(f"/imports/{ID}/undo")
+@bp.response(200, ImportSchema)
+def undo(import_id: int) -> ImportJob:
+    """Take back what an import did, for a day, where nobody has touched it since.
+
+    A worker does it: look at the import until its status is undone; `report.undo` says how many
+    members were deleted, kept because somebody touched them, and given their former values.
+    """
+    job = undo_import(db(), clock(), client_id=client_id(), import_id=import_id)
+    release()
+    services().bell.ring()
+    return job
 
 
 @bp.get(f"/imports/{ID}/rejects")
@@ -94,33 +186,43 @@ def list_rejects(query: dict[str, Any], import_id: int) -> dict[str, Any]:
 def download_rejects(import_id: int) -> Response:
     """Download those rows as they were, with what is wrong behind them: mend and import again."""
     job = queries.import_job(db(), client_id(), import_id)
-    header = [str(name) for name in job.options.get("header", [])]
     return Response(
-        stream_with_context(_lines(job.client_id, job.id, header)),
+        stream_with_context(
+            rejects_csv(services().sessions, client_id=job.client_id, import_id=job.id)
+        ),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="rejects-{job.id}.csv"'},
     )
 
 
-def _lines(client: int, import_id: int, header: list[str]) -> Iterator[str]:
-    """Give the file batch by batch, so that its size does not matter."""
-    yield _csv([[*header, *REJECT_COLUMNS]])
-    after = 0
-    while True:
-        with read(services().sessions) as session:
-            rows = queries.import_rejects(session, client, import_id, after=after, limit=BATCH)
-        if not rows:
-            return
-        yield _csv([reject_line(len(header), _reject(row)) for row in rows])
-        after = rows[-1].id
+class ExportQuery(Schema):
+    """Whom a file is to hold, and as what."""
+
+    format = fields.Enum(ExportFormat, by_value=True, load_default=ExportFormat.CSV)
+    match = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=10_000),
+        metadata={"description": "a rule as text or JSON; everybody when not given"},
+    )
 
 
-def _reject(row: ImportReject) -> Reject:
-    cells = Row(line=row.line, cells=list(row.original))
-    return Reject(cells, row.column, row.code, row.message, row.value)
-
-
-def _csv(lines: list[list[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(lines)
-    return text.getvalue()
+@bp.get("/members/export")
+@bp.arguments(ExportQuery, location="query")
+@bp.response(200, FILE, content_type=MIMETYPES[ExportFormat.CSV])
+@bp.doc(responses={200: FILES})
+def export(query: dict[str, Any]) -> Response:
+    """Download members as CSV, JSON lines or Parquet: a file that can be imported again."""
+    kind: ExportFormat = query["format"]
+    parts = export_members(
+        services().sessions,
+        client_id=client_id(),
+        format=kind,
+        now=clock().now(),
+        condition=rule_in(query["match"]),
+    )
+    return Response(
+        stream_with_context(parts),
+        mimetype=MIMETYPES[kind],
+        headers={"Content-Disposition": f'attachment; filename="members.{kind.value}"'},
+    )

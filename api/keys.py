@@ -12,7 +12,7 @@ from api.schemas.field import Instant
 from api.schemas.page import page_of
 
 bp = Resource("api-keys", about="How programs speak for a client")
-SCOPES = ("*", "read", "write")
+SCOPES = ("*", "read", "write", "messages:resolve")
 
 
 class NewKeySchema(Schema):
@@ -22,7 +22,7 @@ class NewKeySchema(Schema):
     scopes = fields.List(
         fields.String(validate=validate.OneOf(SCOPES)),
         load_default=["*"],
-        validate=validate.Length(min=1, max=3),
+        validate=validate.Length(min=1, max=len(SCOPES)),
     )
     expires_at = Instant(allow_none=True, load_default=None)
 

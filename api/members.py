@@ -2,43 +2,73 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from flask import request
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from api.context import client_id, clock, db, services
+from api import body
+from api.context import actor, client_id, clock, db, services
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged
+from api.schemas.field import Digits
 from api.schemas.member import (
     ConsentSchema,
+    FoundSchema,
     MemberChangesSchema,
+    MemberPageSchema,
     MemberSchema,
+    MemberStatisticsSchema,
     NewMemberSchema,
 )
 from api.schemas.page import PageQuery, page_of
 from communications.communication import Reason
 from communications.ledger import skip_queued
+from communications.upcoming import upcoming
 from core.address import normalise_email
-from core.condition.text import parse
+from core.condition.ast import Condition
+from core.condition.check import nearest
+from core.errors import InvalidError
 from members import consent, edit, queries
 from members.errors import MemberNotFoundError
+from members.identity import EXTERNAL, identities
 from members.member import Member
+from members.search import MAX_LENGTH, search
+from members.segment import condition_of
+from members.statistics import MemberStatistics, member_statistics
+from members.suppression import scopes
+from members.touch import touch
 
 bp = Resource("members", about="People who can be messaged")
+COLUMNS = tuple(c.key for c in Member.__table__.columns if c.computed is None)
 ID = "<int(min=1,max=9223372036854775807):member_id>"
+ALWAYS = frozenset({"id", "version"})
+"""Fields that are shown whatever is asked for."""
 
 
 class MembersQuery(PageQuery):
-    """Which members."""
+    """Which members, and what of them."""
 
     match = fields.String(
         load_default=None,
         validate=validate.Length(max=20_000),
-        metadata={"description": 'a rule as text: `tier = "premium" and has tag "vip"`'},
+        metadata={
+            "description": 'a rule as text, `tier = "premium" and has tag "vip"`, or as JSON'
+        },
     )
     email = fields.String(load_default=None, validate=validate.Length(max=320))
     member_id = fields.String(
         load_default=None,
         validate=validate.Length(max=128),
-        metadata={"description": "the client's own id"},
+        metadata={"description": "the client's own id, also of a member that was merged"},
+    )
+    fields_ = fields.String(
+        data_key="fields",
+        load_default=None,
+        validate=validate.Length(max=1000),
+        metadata={"description": "names of fields to show, with commas between; id is always"},
+    )
+    count = fields.Boolean(
+        load_default=False,
+        metadata={"description": "count them too: exactly up to 10,000, then by estimate"},
     )
 
     @validates_schema
@@ -49,11 +79,29 @@ class MembersQuery(PageQuery):
             raise ValidationError(f"use either {given[0]} or {given[1]}", given[1])
 
 
+class SearchQuery(Schema):
+    """What to search for."""
+
+    q = fields.String(
+        required=True,
+        validate=validate.Length(min=1, max=MAX_LENGTH),
+        metadata={"description": "the beginning of a name, an address, a number, an id; or a tag"},
+    )
+    limit = Digits(load_default=20, validate=validate.Range(1, 100))
+
+
+class CountedPageSchema(page_of(MemberSchema)):  # type: ignore[misc]
+    """A page of members, and how many there are."""
+
+    count = fields.Integer(metadata={"description": "only when it was asked for"})
+    count_is_exact = fields.Boolean()
+
+
 def shown(members: list[Member]) -> list[dict[str, Any]]:
     """Return members with what belongs to them."""
     around = queries.around(db(), client_id(), [member.id for member in members])
     return [
-        {column.key: getattr(member, column.key) for column in Member.__table__.columns}
+        {name: getattr(member, name) for name in COLUMNS}
         | {
             "addresses": around[member.id].addresses,
             "tags": around[member.id].tags,
@@ -63,17 +111,37 @@ def shown(members: list[Member]) -> list[dict[str, Any]]:
     ]
 
 
+def tagged(member: Member) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return one member as it is shown, with the ETag of its version."""
+    return shown([member])[0], {"ETag": f'"{member.version}"'}
+
+
+def wanted_version() -> int | None:
+    """Return the version that If-Match asks for; None where the caller does not mind."""
+    text = request.headers.get("If-Match")
+    if text is None or text.strip() == "*":
+        return None
+    digits = text.strip().removeprefix("W/").strip('"')
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise InvalidError(
+            "If-Match is no version of a member",
+            field="header:/If-Match",
+            remedy="send back the ETag you were given",
+        )
+    return int(digits)
+
+
 @bp.get("/members")
 @bp.arguments(MembersQuery, location="query")
-@bp.response(200, page_of(MemberSchema))
+@bp.response(200, CountedPageSchema)
 def list_members(query: dict[str, Any]) -> dict[str, Any]:
     """List members, oldest first; all, by email, by their own id, or those a rule means."""
     if query["email"] is not None:
         email = normalise_email(query["email"], field="email")
-        return all_of(shown(queries.member_by_email(db(), client_id(), email)))
+        return _sparse(all_of(shown(queries.member_by_email(db(), client_id(), email))), query)
     if query["member_id"] is not None:
-        return all_of(shown(_by_key(query["member_id"])))
-    condition = parse(query["match"]) if query["match"] else None
+        return _sparse(all_of(shown(_by_key(query["member_id"]))), query)
+    condition = rule_in(query["match"])
     page = paged(
         query,
         lambda after, limit: queries.members_page(
@@ -86,7 +154,39 @@ def list_members(query: dict[str, Any]) -> dict[str, Any]:
         ),
         by_id,
     )
-    return page | {"data": shown(list(page["data"]))}
+    page = _sparse(page | {"data": shown(list(page["data"]))}, query)
+    if query["count"]:
+        found = queries.count_members(db(), client_id(), condition=condition, now=clock().now())
+        page |= {"count": found.value, "count_is_exact": found.exact}
+    return page
+
+
+def rule_in(match: str | None) -> Condition | None:
+    """Return the rule a query asks for, as text or JSON; None for everybody."""
+    if not match:
+        return None
+    if not match.lstrip().startswith("{"):
+        return condition_of(match)
+    rule = body.parsed(match)
+    return condition_of(rule if isinstance(rule, dict) else {})
+
+
+def _sparse(page: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
+    """Leave the fields that were asked for, where any were."""
+    if query["fields_"] is None:
+        return page
+    names = {name.strip() for name in query["fields_"].split(",")} - {""}
+    unknown = sorted(names - set(MemberSchema().fields))
+    if unknown:
+        raise InvalidError(
+            f"members have no field “{unknown[0][:80]}”",
+            field="query:/fields",
+            remedy=nearest(unknown[0], MemberSchema().fields),
+        )
+    kept = names | ALWAYS
+    return page | {
+        "data": [{name: row[name] for name in row if name in kept} for row in page["data"]]
+    }
 
 
 def _by_key(key: str) -> list[Member]:
@@ -96,38 +196,93 @@ def _by_key(key: str) -> list[Member]:
         return []
 
 
+@bp.get("/members/search")
+@bp.arguments(SearchQuery, location="query")
+@bp.response(200, page_of(FoundSchema))
+def search_members(query: dict[str, Any]) -> dict[str, Any]:
+    """Search members by what a name, address, number or id begins with, or by tag; best first."""
+    country = edit.country_of(db(), client_id())
+    found = search(db(), client_id(), query["q"], country=country, limit=query["limit"])
+    members = shown([one.member for one in found])
+    return all_of(
+        [
+            row | {"score": one.score, "found_by": one.by}
+            for row, one in zip(members, found, strict=True)
+        ]
+    )
+
+
+@bp.get("/members/statistics")
+@bp.response(200, MemberStatisticsSchema)
+def statistics() -> MemberStatistics:
+    """Count members by status, tier, reach and consent, each with the rule that lists them."""
+    return member_statistics(db(), client_id())
+
+
 @bp.post("/members")
 @bp.arguments(NewMemberSchema)
 @bp.response(201, MemberSchema)
-def create_member(data: dict[str, Any]) -> dict[str, Any]:
+def create_member(data: dict[str, Any]) -> Any:
     """Create a member; without a member_id, somebody with the same address is completed."""
-    made = edit.create_member(db(), clock(), services().hasher, client_id=client_id(), **data)
-    return shown([made])[0]
+    made = edit.create_member(
+        db(), clock(), services().hasher, client_id=client_id(), actor=actor(), **data
+    )
+    row, headers = tagged(made)
+    return row, 201, headers
 
 
 @bp.get(f"/members/{ID}")
-@bp.response(200, MemberSchema)
-def get_member(member_id: int) -> dict[str, Any]:
-    """Show a member."""
-    return shown([queries.member(db(), client_id(), member_id)])[0]
+@bp.response(200, MemberPageSchema)
+def get_member(member_id: int) -> Any:
+    """Show a member: addresses with what forbids them, consents, ids elsewhere, what waits."""
+    found = queries.member(db(), client_id(), member_id)
+    row, headers = tagged(found)
+    hashes = [address.hash for address in row["addresses"]]
+    forbidden = scopes(db(), client_id=client_id(), address_hashes=hashes)
+    names = identities(db(), client_id=client_id(), member_id=found.id)
+    row |= {
+        "addresses": [
+            {name: getattr(one, name) for name in ("id", "channel", "value", "state", "is_primary")}
+            | {"suppressed": forbidden.get((one.channel, one.hash))}
+            for one in row["addresses"]
+        ],
+        "external_ids": [
+            {"system": name.kind.removeprefix(EXTERNAL), "value": name.value}
+            for name in names
+            if name.kind.startswith(EXTERNAL)
+        ],
+        "upcoming": upcoming(db(), client_id(), found.id),
+    }
+    return row, 200, headers
 
 
 @bp.patch(f"/members/{ID}")
 @bp.arguments(MemberChangesSchema)
 @bp.response(200, MemberSchema)
-def update_member(data: dict[str, Any], member_id: int) -> dict[str, Any]:
-    """Change what is given; null empties a field, tags and attributes are added."""
+def update_member(data: dict[str, Any], member_id: int) -> Any:
+    """Change what is given; null empties a field, tags and attributes are added.
+
+    With `If-Match: <ETag>` nothing is changed when somebody else was first (412).
+    """
     changed = edit.update_member(
-        db(), clock(), services().hasher, client_id=client_id(), id=member_id, **data
+        db(),
+        clock(),
+        services().hasher,
+        client_id=client_id(),
+        id=member_id,
+        version=wanted_version(),
+        actor=actor(),
+        **data,
     )
-    return shown([changed])[0]
+    row, headers = tagged(changed)
+    return row, 200, headers
 
 
 @bp.delete(f"/members/{ID}")
 @bp.response(204)
 def delete_member(member_id: int) -> None:
     """Delete a member: nothing more is sent, what was sent stays in the log."""
-    edit.delete_member(db(), clock(), client_id=client_id(), id=member_id)
+    edit.delete_member(db(), clock(), client_id=client_id(), id=member_id, actor=actor())
     skip_queued(
         db(),
         clock(),
@@ -144,5 +299,6 @@ def record_consent(data: dict[str, Any], member_id: int) -> dict[str, Any]:
     """Write down a member's yes or no."""
     found = queries.member(db(), client_id(), member_id)
     consent.record(db(), clock(), client_id=client_id(), member_id=found.id, **data)
+    touch(db(), client_id=client_id(), member_ids=[found.id])
     db().flush()
     return shown([found])[0]

@@ -12,7 +12,7 @@ from flask import Flask, Response, json, request
 from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
-from campaigns.errors import LaunchBlockedError
+from campaigns.errors import BlockedError
 from core.errors import EngineError
 from core.log import get
 
@@ -38,7 +38,7 @@ def document(
 def expected(error: EngineError) -> Response:
     """Render an error of ours."""
     errors: list[dict[str, Any]] = []
-    if isinstance(error, LaunchBlockedError):
+    if isinstance(error, BlockedError):
         errors = [
             {"pointer": pointer(f.field), "detail": f.message, "code": f.code, "remedy": f.remedy}
             for f in error.findings

@@ -50,6 +50,9 @@ class CampaignSchema(CampaignChangesSchema):
 
     id = fields.Integer(required=True)
     status = fields.String(required=True)
+    status_reason = fields.String(
+        allow_none=True, metadata={"description": "why it was paused, where no person did it"}
+    )
     audience_size = fields.Integer(allow_none=True)
     version = fields.Integer(required=True)
     launched_at = Instant(allow_none=True)

@@ -5,6 +5,7 @@ from marshmallow import Schema, fields, validate
 from api.schemas.field import FilePart, Instant, JsonPart
 from api.schemas.member import CHANNELS
 from api.schemas.page import Tags
+from members.guess import Certainty
 from members.upsert import Existing
 
 
@@ -23,10 +24,30 @@ class ImportOptionsSchema(Schema):
         },
     )
     existing = fields.Enum(Existing, by_value=True, load_default=Existing.FILL)
+    header = fields.Boolean(
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "whether the first row names the columns; null: found out. Columns "
+            "without a name are `column 1`, `column 2`, …"
+        },
+    )
     encoding = fields.String(allow_none=True, load_default=None, validate=validate.Length(max=20))
     delimiter = fields.String(
         allow_none=True, load_default=None, validate=validate.OneOf((",", ";", "\t", "|"))
     )
+    sheet = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=31),
+        metadata={"description": "of a workbook; the first sheet when not given"},
+    )
+    date_order = fields.String(
+        load_default="ymd",
+        validate=validate.OneOf(("ymd", "dmy", "mdy")),
+        metadata={"description": "how dates are written that do not begin with the year"},
+    )
+    decimal = fields.String(load_default=".", validate=validate.OneOf((".", ",")))
     country = fields.String(
         allow_none=True, load_default=None, validate=validate.Regexp(r"\A[A-Z]{2}\Z")
     )
@@ -39,6 +60,12 @@ class ImportOptionsSchema(Schema):
     )
     consent_wording = fields.String(
         allow_none=True, load_default=None, validate=validate.Length(max=2000)
+    )
+    consent_source = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=200),
+        metadata={"description": "where and how they agreed; kept as proof"},
     )
     consent_at = Instant(allow_none=True, load_default=None)
 
@@ -62,9 +89,77 @@ class ImportSchema(Schema):
     updated = fields.Integer(required=True)
     unchanged = fields.Integer(required=True)
     rejected = fields.Integer(required=True)
+    duplicates = fields.Integer(
+        required=True,
+        metadata={
+            "description": "of those updated and unchanged: about somebody an earlier row was about"
+        },
+    )
+    suppressed = fields.Integer(
+        required=True,
+        metadata={"description": "of those not rejected: with an address that is suppressed"},
+    )
+    total = fields.Integer(
+        allow_none=True, metadata={"description": "about how many rows the file has"}
+    )
+    report = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata={
+            "description": "`reasons`, the most frequent rejections, when it has ended; `ignored` "
+            "columns; `guessed` by their values alone; `doubts`, where values contradict a name"
+        },
+    )
     error = fields.String(allow_none=True)
     created_at = Instant(required=True)
     finished_at = Instant(allow_none=True)
+
+
+class ImportColumnSchema(Schema):
+    """A column of a file: what it seems to be, by its name and first values."""
+
+    name = fields.String(required=True)
+    examples = fields.List(fields.String(), required=True)
+    guess = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "a field, `attributes.<name>` or `consent.<channel>`"},
+    )
+    certainty = fields.Enum(Certainty, by_value=True, required=True, allow_none=True)
+    taken = fields.Boolean(
+        required=True,
+        metadata={"description": "whether it is read as that; else a mapping has to say so"},
+    )
+    doubt = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "what in its values contradicts its name"},
+    )
+
+
+class ImportPreviewSchema(Schema):
+    """What a file is taken for."""
+
+    format = fields.String(required=True)
+    encoding = fields.String(required=True, allow_none=True)
+    delimiter = fields.String(required=True, allow_none=True)
+    sheets = fields.List(fields.String(), required=True)
+    header = fields.Boolean(
+        required=True, metadata={"description": "whether the first row names the columns"}
+    )
+    rows = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "about how many there are"}
+    )
+    columns = fields.List(fields.Nested(ImportColumnSchema), required=True)
+    ignored = fields.List(
+        fields.String(), required=True, metadata={"description": "columns that are left out"}
+    )
+    problem = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "why it would be refused; null: it would be imported"},
+    )
+    remedy = fields.String(required=True, allow_none=True)
 
 
 class RejectSchema(Schema):
