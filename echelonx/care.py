@@ -8,17 +8,25 @@ from sqlalchemy import select
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
 from communications import effects
+from communications.expiry import expire, unused_expired
 from communications.reaper import reap
 from communications.receipt import retry_parked
+from communications.tally import Tally
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write
 from core.log import get
 from echelonx.lanes import Lanes
+from members.bulk import advance_bulk, bulk_waits
+from members.partition import SLICE, forget_old, make_months
 
 log = get(__name__)
 
-REAP_SECONDS = 15.0
-"""RELIABILITY 3.7."""
+REAP = 1 / 8
+"""Of a lease: every 15 seconds where it is 120."""
+EXPIRE_SECONDS = 300.0
+"""It may read all that waits for paused accounts, and nobody waits for it."""
+TIDY_SECONDS = 600.0
+"""Between two looks at months of events and at events nobody keeps any longer."""
 PARKED_SECONDS = 2.0
 """A receipt overtakes the commit it belongs to by milliseconds, not by minutes."""
 
@@ -42,27 +50,57 @@ class Every:
 class Care:
     """One look around: lanes, finished runs, lost leases, receipts that came too early."""
 
-    def __init__(self, sessions: Sessions, clock: Clock, lanes: Lanes) -> None:
+    def __init__(
+        self, sessions: Sessions, clock: Clock, lanes: Lanes, tally: Tally, *, lease_seconds: int
+    ) -> None:
         self._sessions = sessions
         self._clock = clock
         self._lanes = lanes
-        self._reap = Every(REAP_SECONDS)
+        self._tally = tally
+        self._reap = Every(lease_seconds * REAP)
+        self._expire = Every(EXPIRE_SECONDS)
         self._parked = Every(PARKED_SECONDS)
+        self._tidy = Every(TIDY_SECONDS)
 
     def unit(self) -> bool:
-        """Do what is due; there is never more."""
+        """Do what is due; there is more only while a bulk edit goes on."""
         self._lanes.look()
         self._finish()
         if self._reap.due():
             with write(self._sessions) as session:
                 lost = reap(session, self._clock)
+            self._tally.found_lost(lost)
             if lost:
                 log.warning("sends lost their worker", unknown=lost)
+        if self._expire.due():
+            self._drop_expired()
         if self._parked.due():
             with write(self._sessions) as session:
                 matched = retry_parked(session, self._clock)
                 effects.run(session, self._clock, effects.of(matched))
+        if self._tidy.due():
+            self._tidy_events()
+        with read(self._sessions) as session:
+            waiting = bulk_waits(session)
+        if waiting:
+            with write(self._sessions) as session:
+                return advance_bulk(session, self._clock)
         return False
+
+    def _tidy_events(self) -> None:
+        with write(self._sessions) as session:
+            make_months(session, self._clock)
+        forgotten = SLICE
+        while forgotten >= SLICE:
+            with write(self._sessions) as session:
+                forgotten = forget_old(session, self._clock)
+
+    def _drop_expired(self) -> None:
+        with read(self._sessions) as session:
+            expired = unused_expired(session, self._clock)
+        if expired:
+            with write(self._sessions) as session:
+                expire(session, self._clock, expired)
 
     def _finish(self) -> None:
         expanded = (Run.status == RunStatus.RUNNING, Run.expanded_at.is_not(None))

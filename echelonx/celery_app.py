@@ -1,6 +1,6 @@
 """Celery: one task that rings, on a queue that every worker hears. Work itself is in the database.
 
-Settings are those of RELIABILITY 3.9: each is there because its opposite lost or repeated tasks.
+Each setting is there because its opposite lost or repeated tasks.
 A ring that is lost costs `pump_seconds`, a ring that comes twice costs a look (law 3).
 """
 
@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
     "task_ignore_result": True,
     "task_store_errors_even_if_ignored": False,
     "task_acks_late": True,
-    # True made a poison loop: 9 runs in 12 s (RELIABILITY 1.5).
+    # True made a poison loop: 9 runs in 12 s.
     "task_reject_on_worker_lost": False,
     "worker_prefetch_multiplier": 1,
     "task_soft_time_limit": 240,

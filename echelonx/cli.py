@@ -18,12 +18,19 @@ import click
 from core.errors import EngineError
 
 PROBLEM, USAGE, REFUSED, PARTLY, INTERRUPTED = 1, 2, 3, 4, 130
-EXIT_CODES = {"settings": USAGE, "launch_blocked": REFUSED, "sending_partly": PARTLY}
+EXIT_CODES = {
+    "settings": USAGE,
+    "launch_blocked": REFUSED,
+    "publish_blocked": REFUSED,
+    "move_blocked": REFUSED,
+    "sending_partly": PARTLY,
+}
 """By an error's code; every other error is a PROBLEM."""
 
 COMMANDS = {
     # name: (module, what it is for)
     "demo": ("echelonx.commands.demo", "Import people, launch a campaign, watch it land."),
+    "practice": ("echelonx.commands.practice", "Run a ready-made journey, nothing leaves here."),
     "run": ("echelonx.commands.serve", "Web, scheduler and workers in one process."),
     "init": ("echelonx.commands.init", "Make a client, its admin and a first API key."),
     "doctor": ("echelonx.commands.doctor", "Check the installation, with a fix for each fault."),
@@ -31,12 +38,24 @@ COMMANDS = {
     "worker": ("echelonx.commands.serve", "A worker: fans out, sends, applies webhooks."),
     "scheduler": ("echelonx.commands.serve", "The scheduler alone."),
     "migrate": ("echelonx.commands.migrate", "Bring the database up to date."),
-    "import": ("echelonx.commands.people", "Import people from a CSV file."),
-    "member": ("echelonx.commands.people", "Look at a person."),
+    "resume": ("echelonx.commands.resume", "Send again after the database was restored."),
+    "import": ("echelonx.commands.imports", "Import people from a CSV or XLSX file."),
+    "export": ("echelonx.commands.people", "Export members as CSV, JSON lines or Parquet."),
+    "member": ("echelonx.commands.member", "Look at people, search and merge them."),
+    "event": ("echelonx.commands.activity", "Tell of what a member did."),
+    "order": ("echelonx.commands.activity", "Tell of an order, or of a refund."),
     "segment": ("echelonx.commands.segment", "Count and show whom a rule means."),
+    "recipe": ("echelonx.commands.recipe", "Ready-made journeys, one command to a draft."),
     "campaign": ("echelonx.commands.campaign", "Check, launch, watch and stop campaigns."),
+    "journey": ("echelonx.commands.journey", "Write, publish, watch and stop journeys."),
     "log": ("echelonx.commands.log", "Read the communications log."),
+    "unknown": ("echelonx.commands.unknown", "Decide what nobody can tell was sent or not."),
+    "relcheck": (
+        "echelonx.commands.relcheck",
+        "Compare the log with what a provider says it took.",
+    ),
     "suppress": ("echelonx.commands.suppress", "Addresses that must not be contacted."),
+    "webhook": ("echelonx.commands.webhook", "Look at stored webhooks, and apply them again."),
     "key": ("echelonx.commands.access", "API keys."),
     "user": ("echelonx.commands.access", "People who log in."),
     "simulator": ("echelonx.commands.simulator", "Providers on this machine that only pretend."),

@@ -8,15 +8,12 @@ For scale-out any WSGI server serves `from_environment`:
 import dataclasses
 import os
 
-from flask import Flask, Response, jsonify
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Flask
 
 import api.register
-from core.db import read
 from core.log import configure
 from core.settings import Settings
-from echelonx import wiring
+from echelonx import probes, wiring
 from webhooks import receive, tracking
 
 
@@ -28,17 +25,7 @@ def create_app(services: wiring.Services) -> Flask:
     app.register_blueprint(receive.blueprint(receiving))
     app.register_blueprint(tracking.blueprint(receiving))
     api.register.register(app)
-
-    @app.get("/healthz")
-    def health() -> tuple[Response, int]:
-        """Say whether this process can serve: 200, or 503 while the database is away."""
-        try:
-            with read(services.sessions) as session:
-                session.execute(text("SELECT 1"))
-        except SQLAlchemyError:
-            return jsonify(status="database away"), 503
-        return jsonify(status="ok"), 200
-
+    app.register_blueprint(probes.blueprint(services))
     return app
 
 

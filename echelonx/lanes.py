@@ -1,6 +1,6 @@
 """Lanes: one sending thread per active provider account, coming and going with the accounts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from communications.account import active_account_ids
 from communications.dispatch import Dispatcher
@@ -20,12 +20,19 @@ class Lanes:
     """
 
     def __init__(
-        self, sessions: Sessions, dispatcher: Dispatcher, bell: LocalBell, *, interval: float
+        self,
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        bell: LocalBell,
+        *,
+        interval: float,
+        held: Callable[[], bool] = lambda: False,
     ) -> None:
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._bell = bell
         self._interval = interval
+        self._held = held
         self._pumps: dict[int, Pump] = {}
         self._leaving: dict[int, Pump] = {}
 
@@ -46,7 +53,7 @@ class Lanes:
 
     def _start(self, account_id: int) -> Pump:
         def unit() -> bool:
-            return self._dispatcher.step(account_id) > 0
+            return not self._held() and self._dispatcher.step(account_id) > 0
 
         pump = Pump(
             f"lane-{account_id}", unit, bell=self._bell, interval=self._interval, rest=REST_SECONDS

@@ -3,6 +3,7 @@
 Invariants
     1. `ring()` never waits for the broker and never raises: it is called inside web requests.
     2. A broker that is away is logged once, not once a ring.
+    3. Nothing that a broker does makes a process deaf, or dumb, for longer than it does it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from threading import Event, Lock, Thread
 
 from celery import Celery
 from celery.worker import WorkController, state
-from kombu.exceptions import KombuError
 
 from core.log import get
 from echelonx.celery_app import EXCHANGE, QUEUE, RING, STALE_SECONDS, VISIBILITY_SECONDS, make_app
@@ -29,6 +29,8 @@ PUBLISHER = {
 }
 TOGETHER_SECONDS = 0.05
 """Rings this close to each other are one."""
+AGAIN_SECONDS = 2.0
+"""Until a listener that ended starts anew."""
 
 
 class CeleryBell:
@@ -86,7 +88,7 @@ class CeleryBell:
                 ignore_result=True,
                 declare=[EXCHANGE],
             )
-        except (KombuError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  (clients raise their own; the thread must go on)
             if not self._away:
                 log.warning("broker away, workers look by themselves", why=type(error).__name__)
             self._away = True
@@ -106,21 +108,30 @@ class Listener:
 
         self._app = make_app(broker_url, ring)
         self._name = name
+        self._stopping = Event()
         self._thread = Thread(target=self._run, name="celery", daemon=True)
 
     def start(self) -> None:
-        """Start listening; a broker that is away is tried again for ever."""
+        """Start listening; a broker that is away, full or refuses is tried again for ever."""
         self._thread.start()
 
     def stop(self, timeout: float = 1.0) -> None:
         """Stop listening. A daemon thread: what a broker keeps waiting does not keep us."""
         state.should_stop = 0
+        self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
     def _run(self) -> None:
         state.should_stop = None
         self._app.set_current()  # of this thread: where Celery looks a task up
+        while not self._stopping.is_set():
+            # Celery goes on by itself after a lost connection, and ends after any other error, such
+            # as that of a Redis which is full and cannot even note that we listen.
+            self._listen()
+            self._stopping.wait(AGAIN_SECONDS)
+
+    def _listen(self) -> None:
         worker = WorkController(
             app=self._app,
             hostname=f"echelonx@{self._name}",

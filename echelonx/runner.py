@@ -3,7 +3,7 @@
 | role | threads |
 | - | - |
 | `web` | the web server's, see server.py |
-| `worker` | fan-out, inbox, care, one lane per provider account; with a broker also its listener |
+| `worker` | fan-out, inbox, care, journeys, imports, scores, a lane per account, broker listener |
 | `scheduler` | the tick |
 
 Invariants
@@ -13,6 +13,8 @@ Invariants
 
 import enum
 from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete
 
@@ -22,11 +24,19 @@ from core.clock import ticking
 from core.db import write
 from core.log import get
 from echelonx import wiring
+from echelonx.asking import Asking
+from echelonx.awards import Awards
 from echelonx.care import Care
+from echelonx.guard import Guard
+from echelonx.importers import Importers
+from echelonx.journeys import journey_pumps
 from echelonx.lanes import Lanes
 from echelonx.process import process_name
 from echelonx.rings import Listener
 from echelonx.scheduler import Ticker
+from echelonx.scoring import LOOK_SECONDS as SCORE_SECONDS
+from echelonx.scoring import Scoring
+from echelonx.tracking import LOOK_SECONDS, Tracking
 from echelonx.wiring import Services
 from scheduling.bell import LocalBell
 from scheduling.pump import Pump
@@ -45,6 +55,8 @@ SET_SECONDS = 0.1
 EVERYBODY = ("",)
 """Every claim's name starts with that."""
 TICK_SILENT_SECONDS = 30.0
+TICKED = "ticked"
+"""When a process last ticked, in its report: Unix time in seconds."""
 
 
 class Role(enum.StrEnum):
@@ -69,18 +81,22 @@ class Runner:
         self._services = services
         self._exclusive = exclusive
         self._started_at = services.clock.now()
+        self._guard = Guard(services, sends=self.roles != {Role.WEB})
         self._dispatcher = wiring.dispatcher(services, self.name)
         self._lanes = Lanes(
             services.sessions,
             self._dispatcher,
             services.send_bell,
             interval=services.settings.pump_seconds,
+            held=self._guard.held,
         )
         self._pumps = self._made_pumps() if Role.WORKER in self.roles else []
         self._heart = Pump("heart", self._beat, bell=LocalBell(), interval=BEAT_SECONDS)
         self._ticker: Ticker | None = None
         if Role.SCHEDULER in self.roles:
-            self._ticker = Ticker(services.sessions, services.clock, services.bell)
+            self._ticker = Ticker(
+                services.sessions, services.clock, services.bell, held=self._guard.held
+            )
         self._listener: Listener | None = None
         broker_url = services.settings.broker_url
         if Role.WORKER in self.roles and broker_url is not None:
@@ -89,7 +105,8 @@ class Runner:
             )
 
     def start(self) -> None:
-        """Recover what a dead process left, then start every thread."""
+        """Look whether the database is the one it was, recover what a dead process left, start."""
+        self._guard.start()
         if self._exclusive and Role.WORKER in self.roles:
             self._recover()
         self._heart.start()
@@ -106,16 +123,22 @@ class Runner:
         if self._ticker is not None:
             self._ticker.stop()
         self._dispatcher.stop()
-        threads = [*self._pumps, *self._lanes.pumps(), self._heart]
-        for pump in threads:
+        for pump in (*self._working(), self._heart):
             pump.ask_to_stop()
         if self._listener is not None:
             self._listener.stop()
-        ended = [pump.stop(max(0.0, deadline - ticking())) for pump in threads]
+        # Lanes last, and counted last: care may have started one a moment ago.
+        ended = [
+            pump.stop(max(0.0, deadline - ticking()))
+            for pumps in (lambda: (*self._pumps, self._heart), self._lanes.pumps)
+            for pump in pumps()
+        ]
+        ended.append(self._dispatcher.landed(max(0.0, deadline - ticking())))
         if not all(ended):
             log.warning("threads outlast the stop", count=ended.count(False))
             return False
         self._dispatcher.close()
+        self._guard.end()
         with write(self._services.sessions) as session:
             leave(session, name=self.name)
         return True
@@ -136,7 +159,7 @@ class Runner:
         applier = wiring.applier(services)
 
         def expand() -> bool:
-            more = fan_out.step(services.sessions, services.clock)
+            more = not self._guard.held() and fan_out.step(services.sessions, services.clock)
             if more:
                 services.bell.ring()
             return more
@@ -144,13 +167,21 @@ class Runner:
         def digest() -> bool:
             return apply.step(services.sessions, services.clock, applier)
 
-        care = Care(services.sessions, services.clock, self._lanes)
+        lease, tally = services.settings.lease_seconds, self._dispatcher.tally
+        care = Care(services.sessions, services.clock, self._lanes, tally, lease_seconds=lease)
+        tracking = Tracking(services.sessions, services.clock).unit
         bell, inbox = services.send_bell, services.inbox_bell
         soon = min(interval, SOON_SECONDS)
         return [
             Pump("fan-out", expand, bell=bell, interval=soon, rest=REST_SECONDS),
             Pump("inbox", digest, bell=inbox, interval=soon, rest=SET_SECONDS),
             Pump("care", care.unit, bell=bell, interval=soon, rest=SET_SECONDS),
+            Pump("asking", Asking(services).unit, bell=LocalBell(), interval=interval),
+            Pump("segments", tracking, bell=LocalBell(), interval=min(interval, LOOK_SECONDS)),
+            Pump("scores", Scoring(services).unit, bell=LocalBell(), interval=SCORE_SECONDS),
+            Pump("awards", Awards(services).unit, bell=LocalBell(), interval=interval),
+            Pump("imports", Importers(services).unit, bell=bell, interval=soon),
+            *journey_pumps(services, held=self._guard.held),
         ]
 
     def _working(self) -> Iterable[Pump]:
@@ -162,8 +193,20 @@ class Runner:
         with write(services.sessions) as session:
             lost = reap(session, services.clock, owners=EVERYBODY)
             session.execute(delete(Worker).where(Worker.name != self.name))
+        self._dispatcher.tally.found_lost(lost)
         if lost:
             log.warning("the last process stopped while sending", unknown=lost)
+
+    def _report(self) -> dict[str, Any]:
+        """Return what this process counted, and when it last ticked, whether it still does or not.
+
+        A scheduler that hangs loses its role; only this tells for how long it has been silent.
+        """
+        report = self._dispatcher.tally.report()
+        if self._ticker is not None:
+            ago = timedelta(seconds=ticking() - self._ticker.last_tick)
+            report[TICKED] = (self._services.clock.now() - ago).timestamp()
+        return report
 
     def _beat(self) -> bool:
         """Say that we are alive; a scheduler only while it ticks."""
@@ -179,5 +222,7 @@ class Runner:
                 name=self.name,
                 roles=sorted(role.value for role in roles),
                 started_at=self._started_at,
+                report=self._report(),
             )
+        self._guard.beat()
         return False

@@ -40,7 +40,8 @@ def head() -> str:
 
 def current(engine: Engine) -> str | None:
     """Return the step the database is at; None for one without our tables."""
-    with engine.connect() as connection:
+    # Only reading: it must not wait for SQLite's write lock.
+    with engine.connect().execution_options(sqlite_begin="DEFERRED") as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 

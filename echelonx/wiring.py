@@ -12,6 +12,7 @@ from communications.content import ContentStore
 from communications.dispatch import Dispatcher
 from communications.reference import References
 from communications.urls import Urls
+from core import failpoint
 from core.address import AddressHasher
 from core.clock import Clock, SystemClock
 from core.db import Sessions, open_engine
@@ -62,6 +63,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
 
     Call it in the process that will use them: connections must not cross a fork.
     """
+    failpoint.arm(settings.failpoints)
     key = load_key(settings)
     signer = Signer(derive(key, "links"))
     urls = Urls(settings.public_url, signer)
@@ -79,7 +81,11 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
         references=References(signer),
         urls=urls,
         content=ContentStore(load_content, urls),
-        egress=Egress(allow_private=settings.allow_private_egress),
+        egress=Egress(
+            allow_private=settings.allow_private_egress,
+            connect_timeout=settings.connect_seconds,
+            read_timeout=settings.answer_seconds,
+        ),
         send_bell=send,
         inbox_bell=inbox,
         bell=far or send,
@@ -96,7 +102,12 @@ def dispatcher(services: Services, owner: str) -> Dispatcher:
         references=services.references,
         urls=services.urls,
         vault=services.vault,
-        ports=Ports(http=services.egress, clock=services.clock),
+        ports=Ports(
+            http=services.egress,
+            clock=services.clock,
+            connect_seconds=services.settings.connect_seconds,
+            answer_seconds=services.settings.answer_seconds,
+        ),
         content=services.content,
         lease_seconds=services.settings.lease_seconds,
     )

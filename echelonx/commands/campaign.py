@@ -24,7 +24,10 @@ from echelonx.wiring import Services
 REFUSED = 3
 GOING = (RunStatus.RUNNING.value, RunStatus.PAUSED.value)
 WATCH_SECONDS = 1.0
-NARROW = ("audience", "sent", "skipped", "failed", "unknown", "queued", "delivered", "clicked")
+PARTS = ("queued", "sent", "skipped", "failed", "unknown")
+OF_SENT = ("delivered", "bounced", "pending")
+NARROW = ("audience", *PARTS, *OF_SENT, "clicked")
+ADDS_UP = f"audience = {' + '.join(PARTS)}\nsent = {' + '.join(OF_SENT)}"
 Deed = Callable[..., Campaign]
 
 campaign_id = click.argument("campaign_id", type=int)
@@ -179,16 +182,17 @@ def _watched(services: Services, client_id: int | None, campaign_id: int, *, as_
         values = _story(services, client_id, campaign_id)
         if values["channels"] != before:
             before = values["channels"]
-            note(_progress(before))
+            note(_progress(before, values["run"]["audience"] if values["run"] else 0))
         if values["run"] is None or values["run"]["status"] not in GOING:
             answer(values, _told(values), as_json=as_json)
             return 0
         time.sleep(WATCH_SECONDS)
 
 
-def _progress(channels: dict[str, Any]) -> str:
+def _progress(channels: dict[str, Any], audience: int) -> str:
+    """Tell how many of the run's members are done with; those without a row yet are not."""
     parts = (
-        f"{name} {numbers['audience'] - numbers['queued']:,}/{numbers['audience']:,}"
+        f"{name} {numbers['audience'] - numbers['queued']:,}/{max(audience, numbers['audience']):,}"
         for name, numbers in channels.items()
     )
     return "  ".join(parts) or "nothing yet"
@@ -232,7 +236,7 @@ def _told(values: dict[str, Any]) -> str:
     head = {name: values[name] for name in values if name not in ("channels", "run")}
     run = {f"run {name}": value for name, value in (values["run"] or {}).items()}
     rows = [[name, *(n[c] for c in NARROW)] for name, n in values["channels"].items()]
-    numbers = table(("channel", *NARROW), rows) if rows else ""
+    numbers = f"{table(('channel', *NARROW), rows)}\n\n{ADDS_UP}" if rows else ""
     return f"{facts(head | run)}\n\n{numbers}".rstrip()
 
 

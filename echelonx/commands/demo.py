@@ -62,15 +62,18 @@ def demo(directory: Path, cleaning: bool, as_json: bool, **given: Any) -> int:
     screen.say("")
     with Demo(workspace, settings, screen) as playing:
         outcome, document = playing.play(stop.wait)
+        serving = screen.lively and outcome.complete and not (given["no_serve"] or as_json)
         if as_json:
             click.echo(json.dumps(document))
         else:
-            _told(screen, playing, document)
+            _told(screen, playing, document, serving=serving)
         code = _code(outcome)
-        if code == 0 and screen.lively and not given["no_serve"] and not as_json:
+        if serving:
             screen.say("Serving. Ctrl+C stops.")
             while not stop.wait(FOREVER):
                 pass
+    if serving:
+        screen.say(f"No longer serving. {_serve(workspace)} does again.")
     return code
 
 
@@ -89,14 +92,19 @@ def _prepared(directory: Path, given: dict[str, Any]) -> tuple[Workspace, Any]:
     return workspace, settings
 
 
-def _told(screen: Screen, playing: Demo, document: dict[str, Any]) -> None:
+def _serve(workspace: Workspace) -> str:
+    return f". {workspace.environment_file}; echelonx run"
+
+
+def _told(screen: Screen, playing: Demo, document: dict[str, Any], *, serving: bool) -> None:
     settings, workspace = playing.settings, playing.workspace
     env = workspace.environment_file
+    url = f"{settings.public_url}/api/v1/openapi.json"
     screen.result(document["channels"])
     screen.box(
         f"Ready in {document['seconds']:.1f} s",
         {
-            "Open": f"{settings.public_url}/api/v1/openapi.json",
+            **({"Open": url} if serving else {"Serve": f"{_serve(workspace)}   (then {url})"}),
             "Key": playing.key,
             "Look": f'. {env}; echelonx campaign list; echelonx log tail   ("{CAMPAIGN}")',
             "Next": "echelonx demo (again: sends nothing)   echelonx demo --clean",

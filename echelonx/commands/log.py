@@ -90,15 +90,18 @@ def show(communication_id: int, client_id: int | None, as_json: bool) -> None:
 
 def line(row: Communication) -> dict[str, Any]:
     """Return one row of the log; addresses are masked, as everywhere that is not asked for one."""
+    kind = row.channel.address_kind
     return {
         "id": row.id,
         "created_at": row.created_at,
         "channel": row.channel.value,
+        "direction": row.direction.value,
         "status": row.status.value,
         "reason": row.reason.value if row.reason else None,
         "member": row.member_id,
         "campaign": row.campaign_id,
-        "to": mask(row.channel.address_kind, row.to_address) if row.to_address else None,
+        "from": mask(kind, row.from_address) if row.from_address else None,
+        "to": mask(kind, row.to_address) if row.to_address else None,
     }
 
 

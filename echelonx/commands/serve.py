@@ -11,6 +11,7 @@ from echelonx import schema
 from echelonx.commands.output import note
 from echelonx.commands.workspace import settings as from_environment
 from echelonx.factory import create_app
+from echelonx.health.outside import require_no_eviction
 from echelonx.process import AlreadySendingError, SendingRight, process_name
 from echelonx.runner import Role, Runner
 from echelonx.server import WebServer
@@ -118,6 +119,8 @@ def serve(
     settings: Settings, roles: Collection[Role], stop: Stop, *, exclusive: bool = False
 ) -> int:
     """Run until asked to stop; return the exit code."""
+    if set(roles) != {Role.WEB}:
+        require_no_eviction(settings)
     services = build(settings)
     prepare(services, roles)
     server = listening(services) if Role.WEB in roles else None

@@ -1,9 +1,8 @@
 """`simulator`: providers on this machine that speak the real protocols and only pretend to send."""
 
-import sys
-from subprocess import call
-
 import click
+
+from channels.simulators.__main__ import main
 
 
 @click.command(
@@ -12,8 +11,11 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulator(arguments: tuple[str, ...]) -> int:
-    """Run SendGrid, Twilio, FCM and SMTP on loopback.
+    """Run SendGrid, Twilio, FCM and SMTP on loopback, until Ctrl+C or SIGTERM.
 
-    Options are those of `python -m channels.simulators`.
+    One process, which leaves standard input alone: it may run in the background (`&`).
     """
-    return call([sys.executable, "-m", "channels.simulators", *arguments])  # noqa: S603  (ours)
+    try:
+        return main(arguments, program="echelonx simulator", reads_stdin=False)
+    except SystemExit as ended:  # of --help, and of what argparse cannot read
+        return int(ended.code or 0)

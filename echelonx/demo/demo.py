@@ -13,15 +13,18 @@ from typing import Any, Self
 from core.clock import ticking
 from core.condition.json import from_json
 from core.db import read
+from core.errors import UnavailableError
 from core.log import configure
 from core.settings import Settings
 from echelonx import schema
 from echelonx.demo import story
 from echelonx.demo.engine import Distributed, Embedded, Engine
 from echelonx.demo.figures import Figures, figures, table, webhooks
+from echelonx.demo.journey import play_month
 from echelonx.demo.providers import Providers
 from echelonx.demo.screen import Screen
 from echelonx.demo.workspace import Workspace
+from echelonx.holding import current_hold
 from echelonx.wiring import Services, build
 from members.queries import count_rule, reach
 from members.segment import Segment
@@ -89,10 +92,12 @@ class Demo:
         self._engine(services, providers, client_id)
         outcome, channels = self._campaign(services, providers, client_id, segment, pause)
         received = webhooks(services, client_id)
+        journey = {} if outcome.stopped else self._journey(services, client_id, segment)
         document = {
             "import": counts,
             "channels": channels,
             "webhooks": received,
+            "journey": journey,
             "seconds": self.seconds,
         }
         self.key = story.key_of(services, self.workspace, client_id)
@@ -140,6 +145,7 @@ class Demo:
         self._ends.callback(engine.stop)
         self._ends.callback(providers.stop)
         engine.start()
+        require_sending(services)
         providers.post_to(services.egress, urls)
 
     def _campaign(
@@ -161,6 +167,16 @@ class Demo:
                 f"repeats, {received['unmatched']:,} unmatched"
             )
         return outcome, table(outcome.figures.channels)
+
+    def _journey(self, services: Services, client_id: int, segment: Segment) -> dict[str, Any]:
+        with self._timed("Journey") as tell:
+            told = play_month(services, client_id, segment)
+            by = ", ".join(f"{count:,} {channel}" for channel, count in told["channels"].items())
+            tell(
+                f'"{told["journey"]}" played for {told["people"]} people and {told["days"]} days '
+                f"of a virtual clock: {told['sends']:,} messages ({by}), none of them sent"
+            )
+        return told
 
     def _watch(
         self,
@@ -195,3 +211,14 @@ class Demo:
         started, said = ticking(), [""]
         yield lambda text: said.__setitem__(0, text)
         self._screen.stage(self._stage, name, said[0], ticking() - started)
+
+
+def require_sending(services: Services) -> None:
+    """Raise UnavailableError if this demo's database was copied, or left by a crash days ago."""
+    with read(services.sessions) as session:
+        hold = current_hold(session)
+    if hold is not None:
+        raise UnavailableError(
+            f"nothing is sent from this demo: {hold.reason}",
+            remedy="start a new one with another --dir; `echelonx resume` is for real ones",
+        )

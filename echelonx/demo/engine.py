@@ -117,7 +117,7 @@ class Distributed:
         return mine <= found and self._answers()
 
     def _answers(self) -> bool:
-        url = f"{self._services.settings.public_url}/healthz"
+        url = f"{self._services.settings.public_url}/health/ready"
         return self._services.egress.request("GET", url).status == 200
 
     def _check(self, deadline: float) -> None:

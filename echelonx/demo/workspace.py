@@ -4,9 +4,11 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import make_url
@@ -117,7 +119,10 @@ class Workspace:
     def write_environment(self, settings: Settings) -> None:
         """Write that file."""
         path = self.environment_file
-        lines = (f"export {name}='{value}'\n" for name, value in environment(settings).items())
+        values = environment(settings).items()
+        lines = [f"export {name}={quote(value)}\n" for name, value in values]
+        # `echelonx` is beside the Python that runs it; a new shell need not know where that is.
+        lines.append(f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"\n')
         path.touch(mode=0o600)
         path.write_text("".join(lines))
 

@@ -18,7 +18,7 @@ CLOCK_SECONDS = 2.0
 
 def database(services: Services) -> Iterator[Finding]:
     """Look at the database server or file."""
-    with services.engine.connect() as connection:
+    with services.engine.connect().execution_options(sqlite_begin="DEFERRED") as connection:
         if services.engine.dialect.name == "sqlite":
             yield _sqlite(connection, services)
         else:
@@ -66,7 +66,7 @@ def clock(services: Services) -> Iterator[Finding]:
     if services.engine.dialect.name == "sqlite":
         yield ok("Clock", "the database has this machine's")
         return
-    with services.engine.connect() as connection:
+    with services.engine.connect().execution_options(sqlite_begin="DEFERRED") as connection:
         theirs: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     off = abs((services.clock.now() - theirs.astimezone(UTC)).total_seconds())
     fact = f"{off:.2f} s off (database clock)"

@@ -1,6 +1,6 @@
 """Examination: every check, in the order in which a reader wants to know."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
@@ -12,12 +12,14 @@ from echelonx.health.finding import Finding, State, fail, skip
 from echelonx.process import lock_path
 from echelonx.wiring import Services, build
 
+Check = Callable[[Services], Iterator[Finding]]
+
 OF_MACHINE: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     machine.python,
     machine.config,
     machine.secret_key,
 )
-OF_SERVICES: dict[str, Callable[[Services], Iterator[Finding]]] = {
+OF_SERVICES: dict[str, Check] = {
     "Database": database.database,
     "Schema": database.tables,
     "Clock": database.clock,
@@ -25,6 +27,9 @@ OF_SERVICES: dict[str, Callable[[Services], Iterator[Finding]]] = {
     "Workers": work.workers,
     "Messages": work.stuck,
     "Webhooks": work.inbox,
+    "Receipts": work.parked,
+    "Journeys": work.journeys,
+    "Sending": work.held,
     "Providers": outside.providers,
     "Broker": outside.broker,
     "Public URL": outside.public_url,
@@ -32,6 +37,9 @@ OF_SERVICES: dict[str, Callable[[Services], Iterator[Finding]]] = {
 BASIC = ("Database", "Schema")
 """Without these the checks of work and providers have nothing to look at."""
 FREE = ("Broker", "Public URL")
+IN_DEPTH = {name: check for name, check in OF_SERVICES.items() if name != "Public URL"}
+IN_DEPTH["Providers"] = outside.answering
+"""Not the names of clients' accounts; and we do not ask ourselves, who are busy answering."""
 AWAY = (OperationalError, InterfaceError, ProgrammingError)
 
 
@@ -49,14 +57,19 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield skip("Database", f"not looked at: {error}")
         return
     try:
-        yield from _of(services)
+        yield from _of(services, OF_SERVICES)
     finally:
         services.close()
 
 
-def _of(services: Services) -> Iterator[Finding]:
+def in_depth(services: Services) -> list[Finding]:
+    """Return what the checks find that show no client's data and do not ask ourselves."""
+    return list(_of(services, IN_DEPTH))
+
+
+def _of(services: Services, checks: Mapping[str, Check]) -> Iterator[Finding]:
     sound = True
-    for name, check in OF_SERVICES.items():
+    for name, check in checks.items():
         if not sound and name not in (*BASIC, *FREE):
             yield skip(name, "needs the database")
             continue
