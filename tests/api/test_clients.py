@@ -24,3 +24,12 @@ def test_bad_details_are_refused_by_field(api: Caller) -> None:
         assert pointers(refused(api.ask("PATCH", "/clients/me", {field: value}), 422)) == {
             f"/{field}"
         }
+
+
+def test_settings_are_set_one_by_one_and_taken_away(api: Caller) -> None:
+    api.patch("/clients/me", {"settings": {"currency": "EUR", "attribution_days": 3}})
+    changed = api.patch("/clients/me", {"settings": {"attribution_days": None}})
+
+    assert changed["settings"] == {"currency": "EUR"}
+    wrong = {"settings": {"currency": "euros"}}
+    assert pointers(refused(api.ask("PATCH", "/clients/me", wrong), 422)) == {"/settings/currency"}

@@ -24,11 +24,14 @@ def routes(app: Flask) -> str:
     return "".join(lines)
 
 
-def test_the_examples_work_in_their_order(api: Caller) -> None:
-    text = PAGE.read_text("utf-8")
-    examples = re.findall(r"```http\n(.*?)```", text, re.DOTALL)
+def examples(page: Path) -> list[str]:
+    """The requests that a page shows."""
+    return re.findall(r"```http\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
-    for example in examples:
+
+def play(api: Caller, requests: list[str]) -> int:
+    """Send them in their order, each with a good answer; return how many there were."""
+    for example in requests:
         line, _, body = example.partition("\n")
         method, _, target = line.partition(" ")
         path, _, query = target.removeprefix("/api/v1").partition("?")
@@ -37,7 +40,11 @@ def test_the_examples_work_in_their_order(api: Caller) -> None:
         answer = api.ask(method, path, sent, **dict(parse_qsl(query)))
 
         assert answer.status_code < 300, f"{line}: {answer.get_data(as_text=True)}"
-    assert len(examples) > 15
+    return len(requests)
+
+
+def test_the_examples_work_in_their_order(api: Caller) -> None:
+    assert play(api, examples(PAGE)) > 15
 
 
 def test_the_table_lists_every_route(app: Flask) -> None:

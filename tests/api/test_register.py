@@ -18,16 +18,31 @@ from tests.factories import Factory
 BODIES: dict[str, Any] = {
     "/members/<member_id>": {"last_name": "Changed"},
     "/members/<member_id>/consents": {"channel": "email", "state": "granted"},
+    "/members/<member_id>/addresses": {"channel": "email", "value": "taken@example.com"},
+    "/members/<member_id>/external-ids": {"system": "shop", "value": "7"},
+    "/members/<member_id>/tags": {"add": ["changed"]},
+    "/members/<member_id>/notes": {"text": "Changed"},
+    "/members/<member_id>/tier": {"tier": "elite"},
+    "/members/<member_id>/referrer": {"code": "ABCDEFGH"},
+    "/orders/<order_id>/refund": {"refund_id": "R-1"},
+    "/duplicates/<duplicate_id>/merge": {"survivor_id": 1},
     "/segments/<segment_id>": {"name": "Changed"},
+    "/segments/<segment_id>/effect": {"text": "everyone"},
+    "/segments/<segment_id>/pins": {"members": [1]},
     "/templates/<template_id>/versions": {"subject": "Changed", "html": "<p>Changed</p>"},
     "/templates/<template_id>/preview": {},
     "/campaigns/<campaign_id>": {"name": "Changed"},
+    "/journeys/<journey_id>": {"text": "changed"},
+    "/journeys/<journey_id>/restore": {"version": 1},
+    "/journeys/<journey_id>/move": {"version": 1},
+    "/journeys/<journey_id>/enrolments": {"members": [1]},
+    "/journeys/<journey_id>/interventions": {"do": "exit", "which": {}},
 }
 """What a good request sends, for routes that read a body."""
 
 
 @pytest.fixture
-def owned(api: Caller, make: Factory) -> dict[str, int]:
+def owned(api: Caller, make: Factory) -> dict[str, Any]:
     """One thing of each kind, by the name it has in routes."""
     member = api.post("/members", {"email": "ana@example.com", "first_name": "Ana"})
     segment = api.post("/segments", {"name": "A", "text": "everyone"})
@@ -42,14 +57,39 @@ def owned(api: Caller, make: Factory) -> dict[str, int]:
             "variants": [{"channel": "email", "template_id": template["id"]}],
         },
     )
+    journey = api.post("/journeys", {"text": 'journey "J"\n  when asked\n  wait 1d\n'})
+    api.post(f"/journeys/{journey['id']}/publish")
+    inside = api.post(f"/journeys/{journey['id']}/enrolments", {"members": [member["id"]]})
     job = good(api.send_file("/imports", file=(io.BytesIO(b"email\nbo@example.com\n"), "x.csv")))
     api.ask("POST", "/suppressions", {"channel": "email", "address": "leave@example.com"})
+    path = f"/members/{member['id']}"
+    note = api.post(f"{path}/notes", {"text": "Likes tea"})
+    api.post(f"{path}/external-ids", {"system": "shop", "value": "7"})
+    twin = api.post("/members", {"member_id": "twin"})
+    merged = api.post("/merges", {"survivor_id": member["id"], "absorbed_id": twin["id"]})
+    for _ in range(2):
+        make.address(make.member(), "sms", "+12015550199")
+    api.post("/duplicates/search", {})
+    pair = api.get("/duplicates")["data"][0]
+    edit = api.post("/bulk-edits", {"ids": [member["id"]], "changes": {"tier": "elite"}})
+    order = {"member_id": member["id"], "order_id": "A-1", "amount": "5", "currency": "EUR"}
+    api.post("/orders", order)
     return {
+        "order_id": "A-1",
+        "bulk_id": edit["id"],
+        "duplicate_id": pair["id"],
         "member_id": member["id"],
+        "address_id": member["addresses"][0]["id"],
+        "note_id": note["id"],
+        "merge_id": merged["id"],
+        "system": "shop",
         "segment_id": segment["id"],
         "template_id": template["id"],
         "provider_id": provider["id"],
         "campaign_id": campaign["id"],
+        "journey_id": journey["id"],
+        "number": 1,
+        "enrolment_id": inside["entered"][0]["enrolment_id"],
         "import_id": job["id"],
         "communication_id": make.message(member["id"], to_address="ana@example.com"),
         "key_id": api.get("/api-keys")["data"][0]["id"],
@@ -79,7 +119,9 @@ def test_what_is_anothers_does_not_exist_on_any_route(
 def snapshot(api: Caller) -> dict[str, Any]:
     """Everything the owner sees."""
     paths = ("/members", "/segments", "/templates", "/providers", "/campaigns", "/imports")
-    return {path: api.get(path) for path in (*paths, "/communications", "/suppressions")}
+    more = ("/communications", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
+    inside = "/journeys", "/journeys/1/enrolments", "/journeys/1/versions"
+    return {path: api.get(path) for path in (*paths, *more, *inside)}
 
 
 def test_no_list_shows_what_is_anothers(
@@ -88,11 +130,30 @@ def test_no_list_shows_what_is_anothers(
     for rule in app.url_map.iter_rules():
         lists = rule.rule.startswith("/api/v1/") and "GET" in (rule.methods or set())
         if lists and not rule.arguments and rule.rule not in SINGLE:
-            seen = stranger.get(rule.rule.removeprefix("/api/v1"))["data"]
+            path = rule.rule.removeprefix("/api/v1")
+            seen = stranger.get(path, **QUERIES.get(path, {}))["data"]
             assert [row for row in seen if row.get("name") != "tests"] == []
 
 
-SINGLE = ("/api/v1/clients/me", "/api/v1/openapi.json")
+QUERIES = {"/members/search": {"q": "ana"}, "/tiers/near": {"tier": "elite"}}
+"""What a list cannot be asked for without."""
+SINGLE = (
+    "/api/v1/clients/me",
+    "/api/v1/elevate/class",
+    "/api/v1/elevate/metrics",
+    "/api/v1/elevate/path",
+    "/api/v1/elevate/people",
+    "/api/v1/foundation",
+    "/api/v1/prompts",
+    "/api/v1/recipes",
+    "/api/v1/recipes/preview",
+    "/api/v1/members/export",
+    "/api/v1/members/statistics",
+    "/api/v1/openapi.json",
+    "/api/v1/segments/vocabulary",
+    "/api/v1/tiers",
+    "/api/v1/unknown",
+)
 """What answers with one thing."""
 
 

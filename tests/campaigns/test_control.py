@@ -16,8 +16,9 @@ from campaigns.run import Run, RunStatus
 from campaigns.statistics import run_statistics
 from channels.channel import Channel
 from communications.account import pause_account, resume_account
+from communications.claim import Claimed, claim
 from communications.communication import Communication, Reason
-from communications.ledger import Claimed, claim, intend
+from communications.ledger import intend
 from communications.status import Status
 from core.clock import ManualClock
 from core.db import Sessions, read, write

@@ -15,8 +15,8 @@ from campaigns.campaign import Campaign, CampaignStatus
 from campaigns.fan_out import step
 from campaigns.run import Run
 from channels.channel import Channel
+from communications.claim import claim
 from communications.communication import Communication, MessageType, Reason
-from communications.ledger import claim
 from communications.status import Status
 from core.clock import ManualClock
 from core.db import Sessions, write

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from campaigns.campaign import Campaign, CampaignStatus
 from campaigns.control import cancel
 from campaigns.errors import CampaignNotFoundError, CampaignStateError, LaunchBlockedError
-from campaigns.launch import fire, launch, schedule_key
+from campaigns.launch import fire, launch, schedule_key, show_missed
 from campaigns.run import Run, RunStatus
 from campaigns.template import new_version
 from channels.channel import Channel
@@ -195,16 +195,23 @@ def test_what_blocks_a_scheduled_start_pauses_the_campaign_and_says_why(
     assert all_runs(sessions) == []
 
 
-def test_a_start_missed_by_more_than_two_hours_never_sends_by_itself(
-    sessions: Sessions, clock: ManualClock, client_id: int, scheduled: int
+def test_a_start_missed_by_more_than_two_hours_never_sends_by_itself_and_says_so(
+    sessions: Sessions,
+    clock: ManualClock,
+    client_id: int,
+    scheduled: int,
+    campaign_now: CampaignNow,
 ) -> None:
     with write(sessions) as session:
         launch(session, clock, client_id=client_id, campaign_id=scheduled)
     clock.advance(hours=3, seconds=1)
 
-    tick(sessions, clock, {"campaign": fire})
+    tick(sessions, clock, {"campaign": fire}, {"campaign": show_missed})
 
     assert all_runs(sessions) == []
+    now = campaign_now(scheduled)
+    assert now.status is CampaignStatus.PAUSED
+    assert "choose a new time" in str(now.status_reason)
     with pytest.raises(CampaignStateError) as caught, write(sessions) as session:
         launch(session, clock, client_id=client_id, campaign_id=scheduled)
     assert "choose a new time" in (caught.value.remedy or "")

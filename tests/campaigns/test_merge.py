@@ -5,9 +5,11 @@ from decimal import Decimal
 
 from sqlalchemy import select
 
+from accounts.client import update_client
 from campaigns.merge import NOTHING, merge_of
 from channels.names import ATTRIBUTES, MEMBER_FIELDS
-from core.db import Sessions, read
+from core.clock import ManualClock
+from core.db import Sessions, read, write
 from members.member import Member
 from tests.campaigns.conftest import MakeMember
 
@@ -81,3 +83,35 @@ def test_a_message_that_shows_nothing_has_an_empty_object(
 
     with read(sessions) as session:
         assert session.execute(select(NOTHING).select_from(Member)).scalar_one() == {}
+
+
+def test_the_foundation_is_copied_from_the_members_own_client(
+    sessions: Sessions, clock: ManualClock, client_id: int, make_member: MakeMember,
+    other_client_id: int,
+) -> None:  # fmt: skip
+    make_member()
+    facts = {"offer": "Lessons", "pains": ["no time", "no list"]}
+    with write(sessions) as session:
+        update_client(session, clock, client_id=client_id, settings={"foundation": facts})
+        other = {"foundation": {"offer": "Not this"}}
+        update_client(session, clock, client_id=other_client_id, settings=other)
+
+    with read(sessions) as session:
+        fields = ["first_name", "foundation.offer", "foundation.pains", "foundation.gift"]
+        merged = session.execute(select(merge_of(fields))).scalar_one()
+
+    assert merged == {
+        "first_name": "Ana 1",
+        "foundation.offer": "Lessons",
+        "foundation.pains": ["no time", "no list"],
+        "foundation.gift": None,
+    }
+
+
+def test_what_only_a_journey_knows_is_null(sessions: Sessions, make_member: MakeMember) -> None:
+    make_member(attributes={"total": 3})
+
+    with read(sessions) as session:
+        merged = session.execute(select(merge_of(["event.total", "journey.crm"]))).scalar_one()
+
+    assert merged == {"event.total": None, "journey.crm": None}

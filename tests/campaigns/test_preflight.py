@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.client import update_client
 from campaigns.campaign import update_campaign
 from campaigns.errors import CampaignNotFoundError
 from campaigns.preflight import Preflight, check
@@ -155,6 +156,36 @@ def test_marketing_email_without_a_postal_address_is_warned_about(
     warnings = inspect(make_campaign(Channel.EMAIL)).warnings
 
     assert [finding.code for finding in warnings] == ["no_client_address"]
+
+
+def test_what_only_a_journey_knows_is_blocked_and_a_missing_fact_warned_about(
+    sessions: Sessions,
+    clock: ManualClock,
+    client_id: int,
+    make_member: MakeMember,
+    make_campaign: MakeCampaign,
+    template_ids: dict[Channel, int],
+    inspect: Check,
+) -> None:
+    make_member(addresses={"sms": "+14155550100"})
+    campaign_id = make_campaign(Channel.SMS)
+    told = {"client_id": client_id, "template_id": template_ids[Channel.SMS]}
+    facts = {"foundation": {"offer": "Lessons"}}
+    with write(sessions) as session:
+        update_client(session, clock, client_id=client_id, settings=facts)
+        text = "{{ foundation.offer }} {{ foundation.gift }}"
+        new_version(session, clock, **told, text=text)
+
+    found = inspect(campaign_id)
+    with write(sessions) as session:
+        new_version(session, clock, **told, text="{{ event.total }} {{ journey.crm.score }}")
+    refused = inspect(campaign_id)
+
+    assert blocked(found) == []
+    (warning,) = found.warnings
+    assert warning.code == "no_foundation"
+    assert "foundation.gift" in warning.message
+    assert blocked(refused) == ["journey_only", "journey_only"]
 
 
 def test_a_segment_that_is_gone_is_blocked(

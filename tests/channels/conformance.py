@@ -117,7 +117,7 @@ class SenderConformance:
         raise NotImplementedError
 
     def build(self, server: Any, http: Egress | None = None, **changes: Any) -> Sender:
-        ports = Ports(http=http or self.http, clock=ManualClock(NOON))
+        ports = Ports(http=http or self.http, clock=ManualClock(NOON), answer_seconds=0.5)
         return sender(self.provider).from_config(self.config(server) | changes, ports)
 
     def outcome(self, server: Any, http: Egress | None = None, **changes: Any) -> Outcome:
@@ -230,7 +230,7 @@ HTTP_ROWS: list[tuple[str, Act, type[Outcome]]] = [
 
 
 class HttpSenderConformance(SenderConformance):
-    """Every row of RELIABILITY 3.6, for providers spoken to over HTTP."""
+    """Every kind of answer, for providers spoken to over HTTP."""
 
     ok: ClassVar[Act] = staticmethod(answer(200, b"{}"))
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels.lanes import Lanes, Result
-from channels.outcome import Accepted
+from channels.lanes import Halt, Lanes, Result
+from channels.outcome import Accepted, NotSent, Rejected
 
 DONE = Accepted()
 
@@ -83,3 +83,15 @@ def test_a_bug_in_a_lane_is_raised(lanes: int) -> None:
     with pytest.raises(ZeroDivisionError):
         list(pool.run(range(10), carry))
     pool.close()
+
+
+def test_what_one_answer_says_of_the_account_holds_for_the_rest() -> None:
+    for spoken in (NotSent("HTTP 429", 7.0), Rejected("401", "", account_fault=True)):
+        halt = Halt(lambda: False)
+        assert not halt()
+        halt.note(Rejected("400", "bad number"))
+        halt.note(NotSent("the connection was refused"))
+        assert not halt()
+        assert halt.note(spoken) is spoken
+        assert halt()
+    assert Halt(lambda: True)()

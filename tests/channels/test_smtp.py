@@ -22,10 +22,6 @@ both = pytest.mark.parametrize("extensions", [PLAIN, PIPELINING], ids=["one by o
 class TestSending(SenderConformance):
     provider: ClassVar[str] = "smtp"
 
-    @pytest.fixture(autouse=True)
-    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("channels.transaction.REPLY_SECONDS", 0.5)
-
     def server(self) -> SmtpServer:
         return SmtpServer()
 

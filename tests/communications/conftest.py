@@ -8,8 +8,9 @@ import pytest
 
 from channels.channel import Channel
 from communications.account import ProviderAccount
+from communications.claim import Claimed, claim
 from communications.communication import Communication, MessageType
-from communications.ledger import Claimed, claim, intend
+from communications.ledger import intend
 from communications.status import Status
 from core.clock import ManualClock
 from core.db import Sessions, write

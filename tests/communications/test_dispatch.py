@@ -1,10 +1,13 @@
 """Mirrors communications/dispatch.py."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import InterfaceError
 
 from channels.adapter import Ports
 from channels.channel import Channel
@@ -25,6 +28,7 @@ from core.secret import Vault
 from core.token import Signer
 from members.suppression import Suppression
 from tests.communications.scripted import Scripted
+from tests.conftest import NOON
 
 SIGNER = Signer(b"s" * 32)
 REFERENCES = References(SIGNER)
@@ -184,7 +188,8 @@ def test_after_the_deadline_nothing_is_written_and_the_rows_wait(
     dispatcher, account_id, make_rows, statuses, monkeypatch
 ) -> None:
     make_rows(2, template_version_id=1)
-    times = iter([0.0, 1000.0, 1000.0])
+    prepared = [0.0] * 3  # the claim, the intent, the first byte
+    times = itertools.chain(prepared, itertools.repeat(1000.0))
     monkeypatch.setattr(module, "ticking", lambda: next(times))
 
     dispatcher.step(account_id)
@@ -224,6 +229,26 @@ def test_a_run_paused_between_claim_and_intent_sends_nothing(
     assert statuses() == [Status.QUEUED] * 2
 
 
+def test_an_account_that_must_rest_meanwhile_sends_nothing(
+    dispatcher, account_id, make_rows, statuses, sessions, monkeypatch
+) -> None:
+    make_rows(2, template_version_id=1)
+    render = Dispatcher._message
+
+    def rest_while_rendering(self, *given):
+        with write(sessions) as session:
+            account = session.get_one(ProviderAccount, account_id)
+            account.rest_until = NOON + timedelta(seconds=7)
+        return render(self, *given)
+
+    monkeypatch.setattr(Dispatcher, "_message", rest_while_rendering)
+
+    dispatcher.step(account_id)
+
+    assert Scripted.sent == []
+    assert statuses() == [Status.QUEUED] * 2
+
+
 def test_an_account_the_provider_refuses_is_paused_and_its_rows_wait(
     dispatcher, account_id, make_rows, statuses, sessions
 ) -> None:
@@ -233,11 +258,47 @@ def test_an_account_the_provider_refuses_is_paused_and_its_rows_wait(
     drain(dispatcher, account_id)
 
     assert statuses() == [Status.QUEUED] * 5
-    assert len(Scripted.sent) == Scripted.window
+    assert len(Scripted.sent) == 1, "one answer speaks for the account"
     with sessions() as session:
         account = session.get_one(ProviderAccount, account_id)
         assert account.status is AccountStatus.PAUSED
         assert account.status_reason == "401: bad key"
+
+
+def test_a_refusal_of_settings_that_were_mended_meanwhile_pauses_nothing(
+    dispatcher, account_id, make_rows, statuses, sessions, clock
+) -> None:
+    make_rows(1, template_version_id=1)
+
+    def mend(_) -> Rejected:
+        clock.advance(seconds=1)
+        with write(sessions) as session:
+            session.get_one(ProviderAccount, account_id).updated_at = clock.now()
+        return Rejected("401", "bad key", account_fault=True)
+
+    Scripted.script = mend
+
+    assert dispatcher.step(account_id) == 1
+
+    assert statuses() == [Status.QUEUED]
+    with sessions() as session:
+        assert session.get_one(ProviderAccount, account_id).status is AccountStatus.ACTIVE
+
+
+def test_an_account_whose_settings_do_not_open_is_paused_with_the_reason(
+    dispatcher, account_id, make_rows, statuses, sessions
+) -> None:
+    make_rows(2, template_version_id=1)
+    with write(sessions) as session:
+        session.get_one(ProviderAccount, account_id).config = b"sealed with another key"
+
+    assert dispatcher.step(account_id) == 0
+
+    assert statuses() == [Status.QUEUED] * 2
+    with sessions() as session:
+        account = session.get_one(ProviderAccount, account_id)
+        assert account.status is AccountStatus.PAUSED
+        assert "settings" in str(account.status_reason)
 
 
 def test_a_paused_account_sends_nothing(dispatcher, account_id, make_rows, sessions) -> None:
@@ -303,6 +364,78 @@ def test_a_crash_at_any_commit_repeats_nothing_and_loses_nothing(
     assert set(statuses()) <= {Status.SENT, Status.UNKNOWN}
     unknown = sum(status is Status.UNKNOWN for status in statuses())
     assert unknown <= Scripted.window
+
+
+@pytest.fixture
+def away(monkeypatch) -> Callable[[float], None]:
+    """Let the database be away for so many seconds; whoever waits for it waits in no time."""
+    now = [module.ticking()]
+    real = module.write
+    back = [0.0]
+
+    @contextlib.contextmanager
+    def write_if_there(target):
+        if now[0] < back[0]:
+            raise InterfaceError("UPDATE", None, Exception("connection already closed"))
+        with real(target) as session:
+            yield session
+
+    monkeypatch.setattr(module, "ticking", lambda: now[0])
+    monkeypatch.setattr(module, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(module, "write", write_if_there)
+    return lambda seconds: back.__setitem__(0, now[0] + seconds)
+
+
+def test_what_the_provider_said_outlasts_an_outage_as_long_as_the_lease(
+    dispatcher, account_id, make_rows, statuses, away
+) -> None:
+    make_rows(1, template_version_id=1)
+
+    def leave(_) -> Accepted:
+        away(100)
+        return Accepted("id")
+
+    Scripted.script = leave
+
+    assert dispatcher.step(account_id) == 1
+    assert statuses() == [Status.SENT]
+
+
+def test_an_outage_longer_than_the_lease_is_given_up(
+    dispatcher, account_id, make_rows, statuses, away
+) -> None:
+    make_rows(1, template_version_id=1)
+
+    def leave(_) -> Accepted:
+        away(200)
+        return Accepted("id")
+
+    Scripted.script = leave
+
+    with pytest.raises(InterfaceError):
+        dispatcher.step(account_id)
+    assert statuses() == [Status.SENDING]
+
+
+def test_an_outage_before_the_intent_is_no_crash(
+    dispatcher, account_id, make_rows, row, away, monkeypatch
+) -> None:
+    (only,) = make_rows(1, template_version_id=1)
+    render = Dispatcher._message
+
+    def leave_while_rendering(self, *given):
+        away(30)
+        return render(self, *given)
+
+    monkeypatch.setattr(Dispatcher, "_message", leave_while_rendering)
+
+    with pytest.raises(InterfaceError):
+        dispatcher.step(account_id)
+
+    found = row(only)
+    assert (found.status, found.owner, found.lease_until) == (Status.QUEUED, None, None)
+    assert (found.tries, found.crashes) == (0, 0)
+    assert Scripted.sent == []
 
 
 def test_what_was_not_sent_goes_again_with_a_new_reference(

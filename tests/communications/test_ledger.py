@@ -9,8 +9,10 @@ from sqlalchemy import select
 from channels.channel import Channel
 from communications import ledger
 from communications.attempt import Attempt, AttemptOutcome
+from communications.claim import Cursor, claim
 from communications.communication import Communication, MessageType, Reason
-from communications.ledger import Cursor
+from communications.expiry import expire
+from communications.poison import Verdict, decide
 from communications.reaper import reap
 from communications.status import Status
 from core.db import write
@@ -41,9 +43,9 @@ def test_a_claim_moves_on_and_begins_again_at_the_head(
     ids = make_rows(5)
     cursors: dict[int, Cursor] = {}
 
-    def claim(owner: str) -> list[int]:
+    def claim_two(owner: str) -> list[int]:
         with write(sessions) as session:
-            rows = ledger.claim(
+            rows = claim(
                 session,
                 clock,
                 account_id=account_id,
@@ -54,11 +56,11 @@ def test_a_claim_moves_on_and_begins_again_at_the_head(
             )
         return [row.id for row in rows]
 
-    assert [claim("a"), claim("b"), claim("c")] == [ids[:2], ids[2:4], ids[4:]]
-    assert claim("d") == []
+    assert [claim_two("a"), claim_two("b"), claim_two("c")] == [ids[:2], ids[2:4], ids[4:]]
+    assert claim_two("d") == []
     with write(sessions) as session:
         ledger.release(session, ids=ids, owner="a")
-    assert claim("e") == ids[:2]
+    assert claim_two("e") == ids[:2]
 
 
 def test_an_expired_claim_is_free_again_with_a_higher_token(make_rows, take, clock) -> None:
@@ -80,7 +82,7 @@ def test_two_workers_never_claim_the_same_row(sessions, make_rows, clock, accoun
         start.wait()
         for number in range(10):
             with write(sessions) as session:
-                rows = ledger.claim(
+                rows = claim(
                     session,
                     clock,
                     account_id=account_id,
@@ -299,3 +301,47 @@ def test_an_opt_out_skips_only_marketing_to_that_address(sessions, make_rows, cl
     assert skipped == 1
     assert row(marketing).status is Status.SKIPPED
     assert row(receipt).status is Status.QUEUED
+
+
+def test_what_may_have_arrived_before_is_unknown_and_not_skipped(
+    sessions, make_rows, take, clock, row, client_id
+) -> None:
+    """An operator had them sent again; the answer to the first copy never came."""
+    asked = {"open_attempts": 1, "resends": 1, "address_hash": None}
+    soon = clock.now() + timedelta(seconds=5)
+    (late,) = make_rows(1, **asked, expires_at=soon)
+    (broken,) = make_rows(1, **asked)
+    (cancelled,) = make_rows(1, **asked, run_id=3)
+    (poison,) = make_rows(1, **asked, held="poison")
+    (stale,) = make_rows(1, **asked, held="nobody's", expires_at=soon)
+    take()
+    clock.advance(seconds=6)
+
+    with write(sessions) as session:
+        ledger.turn_away(session, clock, ids=[late], owner="worker#0")
+        ledger.skip_claimed(
+            session,
+            clock,
+            ids=[broken],
+            owner="worker#0",
+            reason=Reason.RENDER_FAILED,
+            detail="TypeError",
+        )
+        ledger.skip_queued(session, clock, reason=Reason.CANCELLED, run_id=3)
+        decide(
+            session,
+            clock,
+            client_id=client_id,
+            ids=[poison],
+            verdict=Verdict.SKIP,
+            expected=1,
+            actor="cli",
+        )
+        session.get_one(Communication, stale).held = None
+        session.flush()
+        assert expire(session, clock, [stale]) == 1
+
+    for one in (late, broken, cancelled, poison, stale):
+        found = row(one)
+        assert (found.status, found.reason) == (Status.UNKNOWN, Reason.NO_ANSWER)
+        assert (found.owner, found.lease_until, found.held) == (None, None, None)

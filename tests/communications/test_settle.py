@@ -213,6 +213,19 @@ def test_what_comes_back_unsent_after_a_cancel_is_skipped(
     assert (row(sent.id).status, row(sent.id).reason) == (Status.SKIPPED, Reason.CANCELLED)
 
 
+def test_a_second_copy_that_is_cancelled_proves_nothing_of_the_first(
+    sessions, sending, settled, row, clock
+) -> None:
+    (sent,) = sending(1, run_id=5, address_hash=None)
+    change(sessions, sent.id, open_attempts=1)
+    with write(sessions) as session:
+        skip_queued(session, clock, reason=Reason.CANCELLED, run_id=5)
+
+    settled([sent], NotSent("refused"))
+
+    assert (row(sent.id).status, row(sent.id).reason) == (Status.UNKNOWN, Reason.NO_ANSWER)
+
+
 def test_what_comes_back_unsent_during_a_pause_waits_for_the_resume(
     sessions, sending, settled, take, clock
 ) -> None:

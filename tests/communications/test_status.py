@@ -70,7 +70,7 @@ def test_facts_in_any_order_and_any_number_give_one_result(facts: list[Fact], ra
 @pytest.mark.parametrize(
     ("facts", "status"),
     [
-        # PROVIDERS 10, one rule a line
+        # one rule a line
         ((Fact.SENT, Fact.DELIVERED, Fact.OPENED, Fact.CLICKED, Fact.REPLIED), Status.REPLIED),
         ((Fact.SENT, Fact.UNDELIVERED), Status.FAILED),
         ((Fact.DELIVERED, Fact.UNDELIVERED), Status.DELIVERED),

@@ -71,6 +71,7 @@ REFUSED_EMAILS = [
     ("B074", "a@example.com;b@example.com", "email_several"),
     ("B074", "a@example.com b@example.com", "email_several"),
     ("B074", "a@b@example.com", "email_several"),
+    ("B074", "gus@@example.com", "email_syntax"),
     ("B075", f"{'a' * 65}@example.com", "email_syntax"),
     ("B075", f"a@{'b.' * 126}com", "email_syntax"),
     ("B075", f"a@{'b' * 64}.com", "email_syntax"),

@@ -7,9 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.condition.ast import And, Compare, Everyone, HasTag, Not, Op, Or
+from core.condition.ast import (
+    And,
+    Compare,
+    Did,
+    Everyone,
+    HasTag,
+    Not,
+    Op,
+    Or,
+)
 from core.condition.check import ConditionError
+from core.condition.english import sentence
 from core.condition.json import from_json, to_json
+from core.condition.leaf import Known
 from core.condition.text import format, parse
 from tests.members.conditions import conditions
 
@@ -54,7 +65,7 @@ def test_and_binds_closer_than_or() -> None:
 
 def test_words_may_be_written_in_capitals() -> None:
     assert parse('NOT Has Tag "VIP" AND TIER IN ("basic")') == And(
-        (Not(HasTag("VIP")), Compare("tier", Op.IN, ("basic",)))
+        (Not(HasTag("vip")), Compare("tier", Op.IN, ("basic",)))
     )
 
 
@@ -78,6 +89,8 @@ def test_dates_are_dates_in_every_face() -> None:
         ('consent emial', 1, 1, "email"),
         ('everyone adn everyone', 1, 10, "and"),
         ("last_active in the last 3 dais", 1, 27, "days"),
+        ('everyone and tier = "premuim"', 1, 14, "premium"),
+        ('status in ("active", "churnd")', 1, 1, "churned"),
     ],
 )  # fmt: skip
 def test_an_error_names_its_place_and_the_nearest_word(text, line, column, remedy) -> None:
@@ -110,6 +123,31 @@ def test_an_error_names_its_place_and_the_nearest_word(text, line, column, remed
 def test_what_cannot_be_meant_is_refused(text) -> None:
     with pytest.raises(ConditionError):
         parse(text)
+
+
+def test_a_value_that_no_member_has_is_refused_with_those_there_are() -> None:
+    rule = {"field": "tier", "op": "=", "value": "platinum"}
+
+    for wrong in (lambda: from_json(rule, Known()), lambda: parse('tier = "platinum"')):
+        with pytest.raises(ConditionError, match="basic, premium, elite, executive"):
+            wrong()
+    assert from_json(rule) == Compare("tier", Op.EQ, "platinum"), "what is stored is read"
+    assert parse('tier contains "platinum"')
+
+
+def test_an_id_in_another_system_is_text() -> None:
+    condition = Compare("external_id.my-shop.2", Op.EQ, "123")
+
+    assert parse('External_ID.My-Shop.2="123 "') == condition
+    assert parse(format(condition)) == condition == from_json(to_json(condition))
+    assert sentence(condition) == "Members whose id in my-shop.2 is “123”."
+    assert parse("did x where a = 1 and external_id.shop is set") == And(
+        (Did("x", where=(Compare("a", Op.EQ, 1),)), Compare("external_id.shop", Op.IS_SET))
+    )
+    for wrong in ('external_id = "1"', 'external_id. = "1"', f'external_id.{"x" * 23} = "1"'):
+        with pytest.raises(ConditionError) as refused:
+            parse(wrong)
+        assert "external_id.shopify" in (refused.value.remedy or "")
 
 
 def test_depth_and_leaves_have_bounds_in_json_too() -> None:

@@ -4,12 +4,13 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import StatementError
+from sqlalchemy.orm import Session
 
 from accounts.client import Client
 from core.clock import ManualClock
-from core.db import Sessions, is_sqlite, open_engine, read, write
+from core.db import Sessions, is_sqlite, open_engine, over_deadlocks, read, write
 
 
 def new_client(name: str, at: datetime) -> Client:
@@ -118,3 +119,45 @@ def test_a_session_knows_its_database(sessions: Sessions, database_url: str) -> 
 def names(sessions: Sessions) -> list[str]:
     with read(sessions) as session:
         return list(session.scalars(select(Client.name).order_by(Client.id)))
+
+
+def test_work_over_many_rows_outlives_a_deadlock(sessions: Sessions, clock: ManualClock) -> None:
+    with write(sessions) as session:
+        if is_sqlite(session):
+            return  # one writer at a time
+        clients = [new_client(name, clock.now()) for name in ("a", "b")]
+        session.add_all(clients)
+        session.flush()
+        ids = [one.id for one in clients]
+    first, second = (threading.Barrier(2, timeout=30) for _ in range(2))
+    tries: list[int] = []
+
+    def rename(session: Session, number: int, name: str) -> None:
+        session.execute(update(Client).where(Client.id == ids[number]).values(name=name))
+
+    def other() -> None:
+        with write(sessions) as session:
+            session.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+            rename(session, 0, "other")
+            first.wait()
+            second.wait()
+            rename(session, 1, "other")
+
+    def many(session: Session) -> None:
+        rename(session, 1, "many")
+        tries.append(1)
+        if len(tries) == 1:
+            first.wait()
+            second.wait()
+        rename(session, 0, "many")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with write(sessions) as session:
+        session.execute(text("SET LOCAL deadlock_timeout = '50ms'"))
+        over_deadlocks(session, lambda: many(session))
+    thread.join()
+
+    assert len(tries) > 1, "there was no deadlock"
+    with read(sessions) as session:
+        assert set(session.scalars(select(Client.name).where(Client.id.in_(ids)))) == {"many"}

@@ -72,7 +72,7 @@ def test_the_guard_opens_no_connection(url: str) -> None:
 
         reply = egress.request("GET", url.format(port=server.port))
 
-        assert (reply.status, reply.sent) == (None, False)
+        assert (reply.status, reply.sent, reply.refused) == (None, False, True)
         assert reply.error
         assert server.connections == 0
 
@@ -86,6 +86,7 @@ def test_a_name_with_one_private_answer_is_refused_whole() -> None:
         reply = egress.request("GET", "http://rebinding.example/")
 
         assert not reply.sent
+        assert reply.refused
         assert reply.error == "the host has a private address"
         assert server.connections == 0
 
@@ -181,6 +182,7 @@ def test_a_refused_connection_sent_nothing(egress: Egress) -> None:
 
     assert (reply.status, reply.sent) == (None, False)
     assert reply.error == "the connection was refused"
+    assert not reply.refused
 
 
 def test_a_name_nobody_knows_sent_nothing() -> None:

@@ -2,12 +2,14 @@
 
 from decimal import Decimal
 
+import pytest
 from sqlalchemy import BigInteger, Numeric, String, select, update
 
 from accounts.client import Client, create_client
 from core.clock import ManualClock
 from core.db import Sessions, read, write
-from core.rows import among, table
+from core.rows import among, look_up, table
+from core.sql import by_index
 
 
 def test_many_values_are_one_condition(sessions: Sessions, clock: ManualClock) -> None:
@@ -22,6 +24,33 @@ def test_many_values_are_one_condition(sessions: Sessions, clock: ManualClock) -
         assert set(session.scalars(by_name)) == set(made[1:])
         assert set(session.scalars(by_id)) == set(made[:2])
         assert list(session.scalars(nobody)) == []
+
+
+@pytest.mark.parametrize(
+    "odd", ["b'\"", "back\\slash", '\\"', ",{}", "NULL", "new\nline", "ü", "two words"]
+)
+def test_a_value_is_found_whatever_letters_it_holds(
+    sessions: Sessions, clock: ManualClock, odd: str
+) -> None:
+    with write(sessions) as session:
+        made = [create_client(session, clock, name=name).id for name in ("a", odd, "b")]
+        query = select(Client.id).where(among(session, Client.name, ["z", odd]))
+        with by_index(session):
+            found = look_up(session, select(Client.id), Client.name, [odd, "z"])
+
+            assert list(session.scalars(query)) == [made[1]] == list(session.scalars(found))
+
+
+def test_each_value_is_looked_up(sessions: Sessions, clock: ManualClock) -> None:
+    with write(sessions) as session:
+        made = [create_client(session, clock, name=name).id for name in ("a", "b'\"", "ü", "a")]
+        only = select(Client.id).where(Client.id != made[3])
+        with by_index(session):
+            names = look_up(session, only, Client.name, ["a", "ü", "other"])
+            ids = look_up(session, select(Client.id, Client.name), Client.id, [made[1], 10**9])
+
+            assert sorted(session.scalars(names)) == [made[0], made[2]]
+            assert [tuple(row) for row in session.execute(ids)] == [(made[1], "b'\"")]
 
 
 def test_rows_join_a_statement_as_a_table(sessions: Sessions, clock: ManualClock) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from communications.dispatch import MARGIN
 from core.secret import Secret
 from core.settings import Settings, SettingsError
 
@@ -48,6 +49,20 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert (
         Settings.from_environment({"ECHELONX_BROKER_URL": "", "ECHELONX_PORT": " "}) == Settings()
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"PORT": "8123"}, "http://127.0.0.1:8123"),
+        ({"PORT": "0"}, "http://127.0.0.1:8000"),
+        ({"PORT": "8123", "PUBLIC_URL": "https://mail.shop.com"}, "https://mail.shop.com"),
+    ],
+)
+def test_the_public_url_has_our_port_unless_it_is_given(given: dict[str, str], url: str) -> None:
+    found = Settings.from_environment({f"ECHELONX_{name}": value for name, value in given.items()})
+
+    assert found.public_url == url
 
 
 def test_the_test_suites_own_names_are_left_alone() -> None:
@@ -98,6 +113,25 @@ def test_a_bad_value_is_refused_by_name_and_not_repeated(name: str, text: str) -
 
     assert refused.value.field == name
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("lease", "answer", "fits"),
+    [(120, 40, True), (120, 41, False), (67, 20, True), (60, 20, False), (10, 2, True)],
+)
+def test_an_answer_must_fit_into_the_end_of_a_lease(lease: int, answer: int, fits: bool) -> None:
+    environ = {"ECHELONX_LEASE_SECONDS": f"{lease}", "ECHELONX_ANSWER_SECONDS": f"{answer}"}
+    if fits:
+        settings = Settings.from_environment(environ)
+        longest = settings.connect_seconds + settings.answer_seconds
+        assert longest <= settings.lease_seconds * MARGIN
+        return
+
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment(environ)
+
+    assert refused.value.field == "ECHELONX_ANSWER_SECONDS"
+    assert "ECHELONX_LEASE_SECONDS" in str(refused.value.remedy)
 
 
 def test_settings_do_not_print_what_may_hold_a_password() -> None:

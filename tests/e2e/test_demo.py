@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.processes import accepts, echelonx, free_port, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+WARM_LEADS = 702
+"""Members the demo's file says that of: tagged, and with an engagement score of 30 at least."""
 
 
 def start(directory: Path, port: int, output: Path | None = None) -> subprocess.Popen[str]:
@@ -35,8 +37,25 @@ def adds_up(result: dict[str, Any]) -> None:
     assert rows["rejected"] == 41
     for name, got in result["channels"].items():
         parts = got["sent"] + got["skipped"] + got["failed"] + got["unknown"]
-        assert got["audience"] == parts > 0, name
+        assert got["audience"] == parts == WARM_LEADS, name
         assert got["sent"] == got["delivered"] + got["bounced"] + got["pending"], name
+
+
+def keeps_its_promises(directory: Path, **expected: int) -> None:
+    """Every oracle of relcheck says yes; the simulators keep no receipt back."""
+    told = directory / "expect.json"
+    told.write_text(json.dumps({"complete": True} | expected))
+    process = echelonx(
+        "relcheck", "--provider-log", str(directory / "provider-log.jsonl"),
+        "--expect", str(told), "--json",
+        environment={
+            "ECHELONX_DATABASE_URL": f"sqlite:///{directory / 'demo.db'}",
+            "ECHELONX_DATA_DIR": str(directory),
+        },
+    )  # fmt: skip
+    said, problem = process.communicate(timeout=60)
+    assert process.returncode == 0, said or problem
+    assert json.loads(said)["oracles"]["O6"]["checked"] > 1000
 
 
 def test_the_numbers_add_up_and_a_second_run_sends_nothing(tmp_path) -> None:
@@ -48,6 +67,8 @@ def test_the_numbers_add_up_and_a_second_run_sends_nothing(tmp_path) -> None:
     adds_up(first)
     assert first["import"]["created"] + first["import"]["updated"] == 2377
     assert first["webhooks"]["duplicates"] > 0
+    assert first["journey"]["people"] == 200
+    assert first["journey"]["sends"] > 1_000
     assert set(sent.values()) == {1}
 
     again = demo(tmp_path / "shop", port)
@@ -56,6 +77,7 @@ def test_the_numbers_add_up_and_a_second_run_sends_nothing(tmp_path) -> None:
     adds_up(again)
     assert again["channels"] == first["channels"]
     assert again["import"] == first["import"]
+    keeps_its_promises(tmp_path / "shop", kills=0, ambiguous=0)
 
 
 def test_a_demo_killed_while_sending_goes_on_and_sends_nobody_twice(tmp_path) -> None:
@@ -79,6 +101,7 @@ def test_a_demo_killed_while_sending_goes_on_and_sends_nobody_twice(tmp_path) ->
     refused = sum(got["failed"] for got in result["channels"].values())
     assert taken <= after.total() + sum(got["unknown"] for got in result["channels"].values())
     assert after.total() <= taken + refused
+    keeps_its_promises(directory, kills=1, window=1200)
 
 
 def test_a_second_process_on_the_same_file_refuses_to_send_and_says_why(tmp_path) -> None:
@@ -119,7 +142,7 @@ def answers(port: int) -> bool:
 
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        line.request("GET", "/healthz")
+        line.request("GET", "/health/ready")
         return line.getresponse().status == 200
     except OSError:
         return False

@@ -23,6 +23,7 @@ from core.clock import SystemClock
 from core.db import open_engine, read, write
 from core.settings import Settings
 from echelonx import wiring
+from echelonx.relcheck.check import check
 from members.person import read_person
 from members.upsert import upsert
 from tests.channels.simulated import simulating
@@ -134,7 +135,16 @@ def test_a_fleet_sends_each_once_although_redis_forgets_everything(settings, tmp
             got = statistics(services, campaign_id)
             assert [process.poll() for process in fleet] == [None] * len(fleet)
         assert [process.returncode for process in fleet] == [0] * len(fleet)
+        with read(services.sessions) as session:
+            verdict = check(
+                session,
+                SystemClock(),
+                services.references,
+                provider_log=log,
+                expected={"complete": True, "kills": 0, "ambiguous": 0, "audience": PEOPLE},
+            )
 
+    assert verdict["ok"], verdict["oracles"]
     taken = accepts(log)
     assert set(taken.values()) == {1}, "somebody was sent two messages"
     assert got["audience"] == PEOPLE

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from echelonx import schema
 from echelonx.commands.output import facts, table
 from tests.echelonx.conftest import Call
 
@@ -34,7 +35,7 @@ def test_init_prints_a_key_once_and_is_not_repeated(call: Call, shop: dict[str, 
 def test_migrating_twice_says_the_same(call: Call) -> None:
     assert call("migrate", "--check").code == 1
     assert call("migrate").code == 0
-    assert call("migrate", "--check", "--json").json["before"] == "0001"
+    assert call("migrate", "--check", "--json").json["before"] == schema.head()
 
 
 def test_a_dry_run_says_what_an_import_then_does(
@@ -51,6 +52,8 @@ def test_a_dry_run_says_what_an_import_then_does(
     for name in ("rows", "created", "updated", "unchanged", "rejected"):
         assert rehearsed.json[name] == done.json[name]
     assert done.json["created"] == 2
+    assert "ignored" not in done.json
+    assert call("import", str(people), "--dry-run", "--json").json["ignored"] == ["Town"]
     assert "not an address" in people.with_suffix(".rejects.csv").read_text()
 
 
@@ -88,6 +91,24 @@ def test_a_person_is_found_by_id_and_by_address(
     assert by_address["first_name"] == "Ana"
     assert call("member", "show", str(by_address["id"]), "--json").json == by_address
     assert call("member", "show", "nobody@people.example").code == 1
+
+
+def test_people_are_searched_merged_and_parted(
+    call: Call, shop: dict[str, Any], people: Path
+) -> None:
+    call("import", str(people))
+    ana, bo = (
+        call("member", "search", name, "--json").json["members"][0]["id"] for name in ("an", "bo")
+    )
+
+    done = call("member", "merge", str(ana), str(bo), "--yes", "--json").json
+    assert (done["survivor"], done["absorbed"]) == (ana, bo)
+    assert call("member", "show", str(bo)).code == 1
+    assert call("member", "merge", str(ana)).code != 0
+    assert "merge" in call("member", "why", str(ana), "--all").out
+    assert call("member", "merge", "--undo", str(done["merge"]), "--json").json["undone_at"]
+    assert call("member", "show", str(bo), "--json").json["first_name"] == "Bo"
+    assert call("member", "why", str(bo), "--json").json == {"entries": []}
 
 
 def test_a_suppressed_address_is_said_to_be(call: Call, shop: dict[str, Any]) -> None:
@@ -153,4 +174,18 @@ def test_the_doctor_names_an_unknown_setting(call: Call, monkeypatch: pytest.Mon
 
 def test_tables_align_and_facts_leave_out_what_is_empty() -> None:
     assert table(("a", "n"), [("x", 1), ("yy", 1000)]) == "a       n\nx       1\nyy  1,000"
+    assert table(("id",), [(1000,)]) == "  id\n1000", "an id can be given back to a command"
     assert facts({"name": "Ana", "tier": None}) == "name  Ana"
+
+
+def test_an_export_is_a_file_that_can_be_imported_again(
+    call: Call, shop: dict[str, Any], people: Path, tmp_path: Path
+) -> None:
+    call("import", str(people), "--map", "Town=attributes.city")
+    target = tmp_path / "out.csv"
+
+    told = call("export", str(target), "--segment", 'tier = "elite"', "--json")
+
+    assert told.json["rows"] == 1
+    again = call("import", str(target), "--json")
+    assert (again.code, again.json["created"], again.json["unchanged"]) == (0, 0, 1)

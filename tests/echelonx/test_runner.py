@@ -12,6 +12,7 @@ from communications.communication import Communication, Reason
 from communications.status import Status
 from core.clock import ManualClock
 from core.db import read, write
+from echelonx import runner as module
 from echelonx import wiring
 from echelonx.lanes import Lanes
 from echelonx.runner import Role, Runner
@@ -49,6 +50,37 @@ def test_with_the_file_to_itself_it_recovers_a_dead_process_at_once(
     with read(services.sessions) as session:
         row = session.get_one(Communication, lost)
         assert (row.status, row.reason) == (Status.UNKNOWN, Reason.WORKER_STOPPED)
+
+
+def test_what_it_finds_without_its_worker_is_counted(
+    services: Services, factory: Factory, clock: ManualClock
+) -> None:
+    sending(services, factory)
+    clock.advance(seconds=121)
+    runner = Runner(services, {Role.WORKER})
+
+    runner.start()
+    until(lambda: unknown(services) == 1)
+    runner._beat()
+
+    with read(services.sessions) as session:
+        assert workers(session)[0].report["lost"] == 1
+    runner.stop()
+
+
+def test_a_scheduler_that_hangs_says_when_it_last_ticked(
+    services: Services, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TICK_SILENT_SECONDS", -1.0)
+    runner = Runner(services, {Role.WORKER, Role.SCHEDULER})
+
+    runner._beat()
+
+    with read(services.sessions) as session:
+        [found] = workers(session)
+        assert found.roles == ["worker"]
+        assert found.report["ticked"] == pytest.approx(clock.now().timestamp(), abs=60)
+    runner.stop()
 
 
 def test_beside_others_it_leaves_their_rows_until_the_lease_is_over(
@@ -114,6 +146,12 @@ def sending(services: Services, factory: Factory) -> int:
         lease_until=services.clock.now() + timedelta(seconds=120),
         token=1,
     )
+
+
+def unknown(services: Services) -> int:
+    with read(services.sessions) as session:
+        rows = session.query(Communication).where(Communication.status == Status.UNKNOWN)
+        return rows.count()
 
 
 def named(services: Services) -> list[str]:

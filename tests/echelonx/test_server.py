@@ -1,5 +1,7 @@
 """Mirrors echelonx/server.py."""
 
+from http.client import HTTPConnection
+
 import pytest
 from flask import Flask
 
@@ -31,7 +33,24 @@ def test_a_port_that_is_taken_is_an_error_with_a_remedy() -> None:
     first.stop()
 
 
+def test_an_answer_without_a_body_leaves_the_connection_open() -> None:
+    server = WebServer(hello(), host="127.0.0.1", port=0, threads=1)
+    server.start()
+    line = HTTPConnection("127.0.0.1", server.port, timeout=5)
+
+    ends = []
+    for headers in ({}, {}, {"Connection": "close"}):
+        line.request("GET", "/nothing", headers=headers)
+        reply = line.getresponse()
+        reply.read()
+        ends.append((reply.status, reply.getheader("Connection"), line.sock is None))
+    server.stop()
+
+    assert ends == [(204, None, False), (204, None, False), (204, "close", True)]
+
+
 def hello() -> Flask:
     app = Flask("hello", static_folder=None)
     app.add_url_rule("/", view_func=lambda: "hello")
+    app.add_url_rule("/nothing", "nothing", view_func=lambda: ("", 204))
     return app

@@ -1,5 +1,7 @@
 """Mirrors echelonx/demo/workspace.py."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,21 @@ def test_a_child_gets_the_very_same_settings(tmp_path: Path) -> None:
     settings = workspace.settings(None, None)
 
     assert Settings.from_environment(environment(settings)) == settings
+
+
+def test_a_shell_that_reads_the_file_finds_echelonx_and_the_demo(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "my demo's")
+    workspace.choose(seed=None, port=0)
+    workspace.write_environment(workspace.settings(None, None))
+    beside = Path(sys.executable).parent
+
+    told = subprocess.run(
+        ["/bin/sh", "-c", '. "$0" && echo "$PATH" && echo "$ECHELONX_DATA_DIR"',
+         str(workspace.environment_file)],
+        env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert told.stdout == f"{beside}:/usr/bin:/bin\n{workspace.directory}\n"
 
 
 def test_clean_removes_a_demo(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from members.errors import ImportFileError
 from members.import_job import ImportJob, ImportStatus
 from members.importing import ImportCounts, ImportOptions, import_csv
 from members.member import Member
+from members.rejects import REJECT_COLUMNS, free_beside
 from members.suppression import Scope, Suppression, SuppressionReason, suppress
 from members.upsert import Existing
 
@@ -196,6 +197,71 @@ def test_rejects_come_back_with_their_reason_and_can_be_mended(load, tmp_path) -
     assert job.created == 1
 
 
+def test_rejects_that_are_rejected_again_are_told_once(load, tmp_path) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    load(HEAD + "1,Ana,ana,\n2,Bo,bo@example.com,\n3,=Cy,cy,\n", rejects=first)
+
+    job, refused = load(first.read_bytes(), rejects=second)
+
+    assert (job.rows, refused) == (2, [(2, "email", "email_syntax"), (3, "email", "email_syntax")])
+    assert job.report["ignored"] == []
+    once, twice = (list(csv.reader(path.read_text().splitlines())) for path in (first, second))
+    assert twice[0] == once[0] == [*HEAD.strip().split(","), *REJECT_COLUMNS]
+    assert [row[:4] for row in twice] == [row[:4] for row in once]
+
+
+@pytest.mark.parametrize("row", ['1,"Ana,ana@example.com,', "1,Ana,ana@example.com,,more"])
+def test_a_reject_without_known_cells_is_rejected_again_until_it_is_mended(
+    row, load, tmp_path, sessions
+) -> None:
+    path = tmp_path / "rejects.csv"
+    load(HEAD + row + "\n", rejects=path)
+    (told,) = csv.DictReader(path.read_text().splitlines())
+    assert "ana@example.com" in told["reject_value"]
+
+    job, _ = load(path.read_bytes())
+
+    assert (job.rejected, members(sessions)) == (1, 0)
+
+
+def test_a_file_without_rejects_has_no_rejects_file(load, tmp_path) -> None:
+    load(HEAD + "1,Ana,,\n", rejects=tmp_path / "rejects.csv")
+
+    assert not (tmp_path / "rejects.csv").exists()
+
+
+def test_rejects_go_beside_a_file_and_over_none(tmp_path) -> None:
+    assert free_beside(tmp_path / "people.csv").name == "people.rejects.csv"
+    (tmp_path / "people.rejects.csv").touch()
+    assert free_beside(tmp_path / "people.csv").name == "people.rejects-2.csv"
+    assert free_beside(tmp_path / "people.rejects.csv").name == "people.rejects-2.csv"
+    (tmp_path / "people.rejects-2.csv").touch()
+    assert free_beside(tmp_path / "people.rejects-2.csv").name == "people.rejects-3.csv"
+
+
+def test_a_file_without_a_header_is_imported_by_its_values(load, sessions, client_id) -> None:
+    more = "".join(f"Cy,cy{n}@example.com,Faro\n" for n in range(9))
+
+    job, refused = load(
+        "Ana,ana@example.com,Faro\nBo,bo,Faro\n" + more, mapping={"column 1": "first_name"}
+    )
+
+    assert (job.rows, job.created, refused) == (11, 10, [(2, "column 2", "email_syntax")])
+    assert job.report["guessed"] == {"column 2": "email"}
+    assert job.report["ignored"] == ["column 3"]
+    with sessions() as session:
+        (ana,) = queries.member_by_email(session, client_id, "ana@example.com")
+    assert ana.first_name == "Ana"
+
+
+def test_what_values_contradict_is_told(load) -> None:
+    job, _ = load("email,phone\nana@example.com,soon\n")
+
+    assert job.report["doubts"] == {
+        "phone": "none of its first 1 values can be read as phone",
+    }
+
+
 def test_suppressed_people_stay_suppressed(load, sessions, clock, client_id) -> None:
     with write(sessions) as session:
         suppress(
@@ -213,6 +279,37 @@ def test_suppressed_people_stay_suppressed(load, sessions, clock, client_id) -> 
 
     with sessions() as session:
         assert session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def test_b059_a_file_that_says_yes_for_the_suppressed_changes_nothing_and_is_told(
+    load, sessions, clock, client_id
+) -> None:
+    first = "email,consent.email\nana@example.com,no\nbo@example.com,yes\n"
+    load(first)
+    with write(sessions) as session:
+        suppress(
+            session,
+            clock,
+            client_id=client_id,
+            channel="email",
+            address_hash=HASHER.hash(client_id, "email", "bo@example.com"),
+            masked="b***",
+            scope=Scope.MARKETING,
+            reason=SuppressionReason.UNSUBSCRIBED,
+        )
+
+    job, _ = load(
+        "email,consent.email,standing\nANA@Example.com,yes,subscribed\nBo@example.com,yes,enabled\n",
+        existing=Existing.OVERWRITE,
+        consent_channels=["email"],
+    )
+
+    assert (job.rejected, job.suppressed) == (0, 1)
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Suppression)) == 1
+        (ana,) = queries.member_by_email(session, client_id, "ana@example.com")
+        around = queries.around(session, client_id, [ana.id])[ana.id]
+    assert [one.state.value for one in around.consents] == ["withdrawn"]
 
 
 def test_consent_comes_from_a_column_or_from_everybody(load, sessions, client_id) -> None:
@@ -249,6 +346,7 @@ def test_progress_is_told_chunk_by_chunk(sessions, clock, client_id, tmp_path) -
         filename="many.csv",
         options=ImportOptions(),
         on_progress=seen.append,
+        chunk=1000,
     )
 
     assert [counts.rows for counts in seen] == [1000, 2000, 2500]

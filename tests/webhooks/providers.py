@@ -23,6 +23,18 @@ PUBLIC = "https://mail.example.org/in"
 """Behind a proxy that strips a path: what the app sees is not what the provider signed."""
 
 
+def signed(
+    key: ec.EllipticCurvePrivateKey, body: bytes, timestamp: str = "1795262400"
+) -> dict[str, str]:
+    """The headers of a post of SendGrid's."""
+    made = key.sign(timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
+    return {
+        "Content-Type": "application/json",
+        "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(made).decode(),
+        "X-Twilio-Email-Event-Webhook-Timestamp": timestamp,
+    }
+
+
 class Provider:
     """One account of one client, and how its provider posts to us."""
 
@@ -57,12 +69,7 @@ class SendGrid(Provider):
         }
 
     def headers(self, body: bytes, timestamp: str = "1795262400") -> dict[str, str]:
-        signed = self.key.sign(timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
-        return {
-            "Content-Type": "application/json",
-            "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(signed).decode(),
-            "X-Twilio-Email-Event-Webhook-Timestamp": timestamp,
-        }
+        return signed(self.key, body, timestamp)
 
     def post_bytes(self, body: bytes, path: str | None = None, **headers: str) -> TestResponse:
         return self.web.post(path or self.path, data=body, headers=self.headers(body) | headers)

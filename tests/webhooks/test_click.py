@@ -21,14 +21,14 @@ Note = Callable[..., None]
 def click_on(sessions: Sessions, clock: ManualClock, client_id: int) -> Note:
     def click(message: int, position: int = 0, *, machine: bool = False) -> None:
         with write(sessions) as session:
-            note(
-                session,
-                clock,
-                client_id=client_id,
-                communication_id=message,
-                position=position,
-                machine=machine,
-            )
+            row = {
+                "client_id": client_id,
+                "communication_id": message,
+                "position": position,
+                "machine": machine,
+                "at": clock.now(),
+            }
+            note(session, [row])
 
     return click
 

@@ -41,7 +41,8 @@ def keep(sessions: Sessions, clock: ManualClock, vault: Vault, account_id: int):
     def store(webhook: RawWebhook = WEBHOOK, to: int = account_id) -> bool:
         with write(sessions) as session:
             account = session.get_one(ProviderAccount, to)
-            return inbox.store(session, clock, vault, account=account, webhook=webhook)
+            row = inbox.sealed(clock, vault, account=account, webhook=webhook)
+            return inbox.store(session, [row])[0]
 
     return store
 

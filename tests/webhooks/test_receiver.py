@@ -5,9 +5,9 @@ import pytest
 from channels.channel import Channel
 from channels.registry import UnknownProviderError
 from channels.settings import ConfigError
-from communications.account import ProviderAccount, seal
+from communications.account import AccountStatus, ProviderAccount, seal
 from core.db import write
-from webhooks.receiver import Receivers
+from webhooks.receiver import Directory, Receivers
 
 
 @pytest.fixture
@@ -50,3 +50,15 @@ def test_settings_that_cannot_be_used_are_named(receivers, make, sessions):
     with sessions() as session, pytest.raises(ConfigError) as caught:
         receivers.of(session.get_one(ProviderAccount, broken))
     assert caught.value.field == "api_key"
+
+
+def test_an_account_is_remembered_for_a_moment_only(make, sendgrid, sessions):
+    remembering, forgetful = Directory(sessions, remember=60), Directory(sessions, remember=0)
+    for directory in (remembering, forgetful):
+        assert directory.account(sendgrid.token).status is AccountStatus.ACTIVE
+    with write(sessions) as session:
+        session.get_one(ProviderAccount, sendgrid.account_id).status = AccountStatus.PAUSED
+
+    assert remembering.account(sendgrid.token).status is AccountStatus.ACTIVE
+    assert forgetful.account(sendgrid.token).status is AccountStatus.PAUSED
+    assert remembering.account("x" * 43) is None

@@ -1,7 +1,10 @@
 """Mirrors webhooks/replies.py."""
 
 import pytest
+from sqlalchemy import select, true
 
+from campaigns.decision import decisions
+from channels.channel import Channel
 from communications.communication import Communication, Direction, MessageType
 from communications.event import CommunicationEvent
 from communications.status import Status
@@ -68,6 +71,14 @@ def test_the_latest_message_is_the_one_replied_to(make, message, hear, status, s
         Status.REPLIED,
         Status.QUEUED,
     ]
+
+
+def test_a_stop_holds_for_everybody_at_the_number(make, message, hear, sessions):
+    make.address(make.member(), "sms", ANA)
+    hear("STOP")
+    with sessions() as session:
+        rows = decisions([true()], channel=Channel.SMS, message_type=MessageType.MARKETING)
+        assert [row.reason for row in session.execute(select(rows))] == ["suppressed"] * 2
 
 
 def test_told_twice_is_one_row(message, twilio, work, inbound, all_rows):

@@ -1,0 +1,61 @@
+"""docs/tutorial/nurture.md, line by line, as a student would type it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"(?:^ {4}\S.*\n)+", re.MULTILINE)
+FILE = re.compile(r"as `([\w.]+)`:\n\n```\n(.*?)```", re.DOTALL)
+
+
+def typed(line: str, place: Path) -> str:
+    """Type lines into a shell; return what they print. They must end well."""
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line], cwd=place, env=environment,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_nurture_tutorial_does_what_it_says(tmp_path: Path) -> None:
+    text = (ROOT / "docs/tutorial/nurture.md").read_text(encoding="utf-8")
+    begin, *blocks = [re.sub(r"^ {4}", "", found, flags=re.M) for found in BLOCK.findall(text)]
+    assert begin.strip() == "echelonx practice nurture"
+    for name, content in FILE.findall(text):
+        (tmp_path / name).write_text(content)
+    with (tmp_path / "practice.txt").open("w") as output:
+        process = subprocess.Popen(
+            [str(BIN / "echelonx"), "practice", "nurture", "--port", "0"],
+            cwd=tmp_path, stdout=output, stderr=output,
+        )  # fmt: skip
+        try:
+            until(lambda: "have arrived" in (tmp_path / "practice.txt").read_text(), 90)
+            said = {
+                line: typed(f". echelonx-practice/env\n{line}", tmp_path)
+                for block in blocks
+                for line in block.splitlines()
+            }
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+    assert code in (0, 130)
+    assert "6 of 6 messages have arrived" in (tmp_path / "practice.txt").read_text()
+    assert said["echelonx journey people Nurture"].count("practice-") == 6
+    assert "goal" in next(told for line, told in said.items() if "purchase" in line)
+    assert (
+        "2 of 2 scenarios hold" in said["echelonx journey test nurture.journey nurture.scenarios"]
+    )
+    assert "wait" in said["echelonx journey plan nurture.journey"]
