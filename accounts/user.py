@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -141,6 +141,21 @@ def grant_role(
     held.role = role
     session.flush()
     return held
+
+
+def note_login(session: Session, clock: Clock, *, user_id: int) -> None:
+    """Write down that a user logged in: when, how often; failed attempts count anew."""
+    now = clock.now()
+    session.execute(
+        update(User)
+        .where(User.id == user_id, User.deleted_at.is_(None))
+        .values(
+            last_login=now,
+            login_count=User.login_count + 1,
+            failed_login_attempts=0,
+            updated_at=now,
+        )
+    )
 
 
 def user(session: Session, user_id: int) -> User:

@@ -8,6 +8,7 @@ from accounts.user import (
     UserStatus,
     create_user,
     grant_role,
+    note_login,
     role_at,
     user,
     user_by_email,
@@ -100,3 +101,21 @@ def test_a_deleted_or_unknown_user_is_not_found(sessions: Sessions, clock: Manua
         for gone in (made_id, 999):
             with pytest.raises(NotFoundError):
                 user(session, gone)
+
+
+def test_every_login_is_counted_and_forgives_failed_attempts(
+    sessions: Sessions, clock: ManualClock
+) -> None:
+    with write(sessions) as session:
+        made = create_user(session, clock, email="ana@example.com")
+        made.failed_login_attempts = 3
+        made_id = made.id
+    for _ in range(2):
+        clock.advance(hours=1)
+        with write(sessions) as session:
+            note_login(session, clock, user_id=made_id)
+
+    with read(sessions) as session:
+        found = user(session, made_id)
+    assert (found.last_login, found.login_count) == (clock.now(), 2)
+    assert found.failed_login_attempts == 0
