@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 PYTEST ?= $(BIN)/python -m pytest
+# Tests start many processes; where nothing compiled is kept, each compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo run test chaos lint check bench lock clean
 

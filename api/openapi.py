@@ -5,6 +5,8 @@ and query parameters are errors; errors are RFC 9457; they are documented as suc
 envelope with a cursor instead of a header.
 """
 
+from collections.abc import Callable
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -76,18 +78,29 @@ class Resource(Blueprint):
     def __init__(self, name: str, *, about: str) -> None:
         super().__init__(name, name, url_prefix="/api/v1", description=about)
 
+    def register_views_in_doc(self, api: "ProblemApi", *place: Any, **options: Any) -> None:
+        """Leave the description for when the document is asked for: it is most of a start."""
+        api.undescribed.append(partial(super().register_views_in_doc, api, *place, **options))
+
 
 class ProblemApi(Api):
     """The API document and its errors."""
 
     ERROR_SCHEMA = Problem
 
+    def __init__(self, app: Flask) -> None:
+        self.undescribed: list[Callable[[], None]] = []
+        super().__init__(app)
+
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Answer as a problem document."""
         return problem.http(error)
 
+    @cached_property
     def document(self) -> dict[str, Any]:
-        """Return the OpenAPI document. Every route may answer the same errors, as problems."""
+        """The OpenAPI document. Every route may answer the same errors, as problems."""
+        for describe in self.undescribed:
+            describe()
         spec: dict[str, Any] = self.spec.to_dict()
         for path in spec["paths"].values():
             for name, operation in path.items():
@@ -125,6 +138,6 @@ def make(app: Flask) -> ProblemApi:
     @app.get("/api/v1/openapi.json")
     def openapi() -> Response:
         """Serve the OpenAPI document."""
-        return jsonify(api.document())
+        return jsonify(api.document)
 
     return api
