@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, Text, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, Numeric, String, Text, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.client_settings import checked_settings
@@ -27,7 +27,7 @@ class ClientStatus(enum.StrEnum):
 
 
 USABLE = frozenset({ClientStatus.ACTIVE, ClientStatus.TRIAL})
-"""Clients in these states may call the API."""
+"""Clients in these states may call the API, and are sent for."""
 
 
 class SubscriptionTier(enum.StrEnum):
@@ -137,9 +137,13 @@ def update_client(session: Session, clock: Clock, *, client_id: int, **changes: 
 
 
 def delete_client(session: Session, clock: Clock, *, client_id: int) -> None:
-    """Take a client out of use, keys and all; its rows stay. Raises NotFoundError."""
+    """Take a client out of use, keys and all; its rows stay. Raises NotFoundError.
+
+    Nothing more is sent for it; communications.closing also closes what is queued.
+    """
     found = client(session, client_id)
     found.deleted_at = found.updated_at = clock.now()
+    found.status = ClientStatus.INACTIVE
     session.flush()
 
 
@@ -149,6 +153,15 @@ def client(session: Session, client_id: int) -> Client:
     if found is None or found.deleted_at is not None:
         raise NotFoundError(f"there is no client {client_id}")
     return found
+
+
+def usable(client_id: Any) -> ColumnElement[bool]:
+    """Return whether a client may use the engine; `client_id` is a column of the statement."""
+    return (
+        exists()
+        .where(Client.id == client_id, Client.deleted_at.is_(None), Client.status.in_(USABLE))
+        .correlate_except(Client)
+    )
 
 
 def clients(session: Session) -> Sequence[Client]:
@@ -165,7 +178,7 @@ def _checked(values: Mapping[str, Any], country: str | None) -> dict[str, Any]:
         raise InvalidError(f"a client has no field {unknown[0]} to set", field=unknown[0])
     checked = dict(values)
     for name, check in (
-        ("name", _name), ("country", _country), ("timezone", _timezone), ("email", _email),
+        ("name", _name), ("country", _country), ("timezone", checked_timezone), ("email", _email),
     ):  # fmt: skip
         if name in checked:
             checked[name] = check(checked[name])
@@ -188,7 +201,8 @@ def _country(country: str | None) -> str | None:
     return country and country.upper()
 
 
-def _timezone(timezone: str) -> str:
+def checked_timezone(timezone: str) -> str:
+    """Return the name of an IANA zone. Raises InvalidError with field `timezone`."""
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # the others: no name of a zone at all

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Subquery, case, func, literal, null, select, true, update
 from sqlalchemy.orm import Session
 
+from accounts.client import usable
 from campaigns.audience import matching
 from campaigns.control import pause
 from campaigns.decision import decisions
@@ -47,6 +48,7 @@ EXPIRES = timedelta(hours=72)
 """A message that could not leave within three days of its run's start is no longer news."""
 
 EXPANDING = (Run.status == RunStatus.RUNNING, Run.expanded_at.is_(None))
+WAITING = (*EXPANDING, usable(Run.client_id))
 
 
 def step(sessions: Sessions, clock: Clock) -> bool:
@@ -57,12 +59,12 @@ def step(sessions: Sessions, clock: Clock) -> bool:
     cannot be evaluated is paused, with the reason.
     """
     with read(sessions) as session:
-        if session.scalar(select(Run.id).where(*EXPANDING).limit(1)) is None:
+        if session.scalar(select(Run.id).where(*WAITING).limit(1)) is None:
             return False
     taken: dict[str, int] = {}
     try:
         with write(sessions) as session:
-            query = select(Run).where(*EXPANDING).order_by(func.random()).limit(1)
+            query = select(Run).where(*WAITING).order_by(func.random()).limit(1)
             run = session.scalar(query.with_for_update(skip_locked=True))
             if run is None:
                 return False

@@ -13,6 +13,7 @@ from datetime import UTC
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from accounts.client import USABLE, Client
 from campaigns.audience import newest_member
 from campaigns.campaign import Campaign, CampaignStatus, ScheduleType, locked
 from campaigns.errors import CampaignStateError, LaunchBlockedError
@@ -31,6 +32,7 @@ ONCE = "once"
 KIND = "campaign"
 """The kind of our schedules: `campaign:12`; `fire` and `show_missed` are its handlers."""
 PASSED = "its time passed while no scheduler was running"
+NOT_IN_USE = "its client may not send at present"
 NEW_TIME = "cancel it, which makes it a draft again, and choose a new time"
 
 
@@ -116,6 +118,9 @@ def fire(session: Session, clock: Clock, occurrence: Occurrence) -> None:
     """
     campaign = _waiting(session, occurrence)
     if campaign is None:
+        return
+    if session.get_one(Client, campaign.client_id).status not in USABLE:
+        _hold(session, clock, campaign, NOT_IN_USE)
         return
     found = examine(session, clock, campaign, due=True)
     if found.blockers:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.client import usable
 from channels.adapter import HttpReply, Ports
 from channels.channel import Channel
 from channels.registry import sender
@@ -73,6 +74,10 @@ class ProviderAccount(Base):
     """Rests for want of answers; every rise makes all workers start again with one message."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+SENDS = (ProviderAccount.status == AccountStatus.ACTIVE, usable(ProviderAccount.client_id))
+"""An account that may send, whoever asks: it is active, and its client may use the engine."""
 
 
 def add_account(
@@ -180,9 +185,14 @@ def account_by_token(session: Session, token: str) -> ProviderAccount | None:
 
 
 def active_account_ids(session: Session) -> list[int]:
-    """Return the accounts that have a lane: active, of every client."""
-    query = select(ProviderAccount.id).where(ProviderAccount.status == AccountStatus.ACTIVE)
+    """Return the accounts that have a lane: those that may send, of every client."""
+    query = select(ProviderAccount.id).where(*SENDS)
     return list(session.scalars(query.order_by(ProviderAccount.id)))
+
+
+def sending_account(session: Session, account_id: int) -> ProviderAccount | None:
+    """Return an account if it may send."""
+    return session.scalar(select(ProviderAccount).where(ProviderAccount.id == account_id, *SENDS))
 
 
 def pause_account(

@@ -27,13 +27,13 @@ from channels.registry import sender
 from channels.template import TemplateRenderError
 from communications import effects, ledger
 from communications.account import (
-    AccountStatus,
     ProviderAccount,
     account_config,
     pause_account,
     rest_account,
     rested,
     rests,
+    sending_account,
 )
 from communications.attempt import AttemptOutcome
 from communications.breaker import Breaker
@@ -168,8 +168,8 @@ class Dispatcher:
     def _lane(self, account_id: int) -> tuple[Lane | None, int]:
         """Return the account's lane and how many messages it may take up; none while it rests."""
         with read(self._sessions) as session:
-            account = session.get(ProviderAccount, account_id)
-        if account is None or account.status is not AccountStatus.ACTIVE:
+            account = sending_account(session, account_id)
+        if account is None:
             return None, 0
         lane = self._lanes.get(account_id)
         if account.rest_until is not None and account.rest_until > self._clock.now():

@@ -6,7 +6,8 @@ and the claim in its WHERE; a row it does not touch was decided by somebody else
 
 Invariants
     1. INTEND happens only to a queued row under a live lease of this very claim, that is not held,
-       not expired, not suppressed, and consented to where consent is needed (law 4).
+       not expired, not suppressed, and consented to where consent is needed (law 4), of a client
+       that may use the engine.
     2. A refusal or a decision not to send closes a row only when no earlier attempt of it is open;
        otherwise it is unknown again (`closed`): the earlier copy may have arrived.
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from accounts.client import usable
 from channels.channel import Channel
 from communications.communication import Communication, MessageType, Reason
 from communications.status import STEPS, Status, Step
@@ -113,6 +115,7 @@ def intend(
             ~_suppressed(),
             _consented(),
             ~_deleted(),
+            usable(C.client_id),
         )
         .values(status=target, lease_until=now + timedelta(seconds=lease_seconds), updated_at=now)
         .returning(C.id)

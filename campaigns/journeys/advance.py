@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
+from accounts.client import usable
 from campaigns.journeys.ast import Check, Send, Set, Tag, Webhook
 from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, EnrolmentStep, Held
 from campaigns.journeys.goals import reached
@@ -53,7 +54,9 @@ T = TypeVar("T")
 def due_journeys(session: Session, clock: Clock) -> list[int]:
     """Return the ids of live journeys with somebody due: an index look for each live journey."""
     somebody = exists().where(E.journey_id == Journey.id, E.due_at <= clock.now())
-    query = select(Journey.id).where(Journey.status.in_(ADVANCING), somebody)
+    query = select(Journey.id).where(
+        Journey.status.in_(ADVANCING), somebody, usable(Journey.client_id)
+    )
     return list(session.scalars(query.order_by(Journey.id)))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from accounts.client import usable
 from campaigns.journeys.ast import Call, Webhook
 from campaigns.journeys.changing import applied
 from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, Held
@@ -109,6 +110,7 @@ def claim_call(session: Session, clock: Clock) -> Request | None:
         .join(Journey, Journey.id == Enrolment.journey_id)
         .where(
             Journey.status.in_(ADVANCING),
+            usable(Journey.client_id),
             Enrolment.held == Held.WEBHOOK,
             Enrolment.until <= clock.now(),
             Enrolment.status == EnrolmentStatus.ACTIVE,

@@ -24,7 +24,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from accounts.client import Client
+from accounts.client import Client, usable
 from campaigns.audience import matching
 from campaigns.journeys.ast import MEMBER_TIME, Every, OnDate, OnSchedule
 from campaigns.journeys.enter import Entry, enter
@@ -71,6 +71,7 @@ def timed_journeys(session: Session, clock: Clock) -> list[int]:
     query = select(Journey.id).where(
         Journey.status == JourneyStatus.ACTIVE,
         Journey.version_id.is_not(None),
+        usable(Journey.client_id),
         or_(
             Journey.triggered_at < _minute(clock.now()),
             Journey.triggered_at.is_(None),
