@@ -1,0 +1,274 @@
+"""Changes of users: who may change whom, one at a time and many.
+
+Rules
+    1. Nobody gives a role above their own, or changes somebody above them.
+    2. Nobody changes their own role or status, or deletes themselves.
+    3. A client always keeps an admin who may log in.
+    4. Who works for other clients too belongs to none of them: a client changes their role with it
+       and nothing else, and deleting them there only ends that role.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from accounts.client import Client
+from accounts.key import ApiKey
+from accounts.profile import PROFILE, read_profile
+from accounts.user import ClientRole, Role, User, UserStatus, grant_role, user_by_email
+from accounts.user_queries import RANK, Seen, seen_user, seen_users
+from core.clock import Clock
+from core.errors import ConflictError, EngineError, ForbiddenError, InvalidError, NotFoundError
+
+MAX_BULK = 200
+ENDED = {
+    "password_hash": None,
+    "password_reset_token": None,
+    "password_reset_expires": None,
+    "email_verification_token": None,
+    "two_factor_enabled": False,
+    "two_factor_secret": None,
+}
+"""What a deleted account no longer has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """Who changes users, and the client they speak for."""
+
+    role: Role
+    """There."""
+    client_id: int | None
+    user_id: int | None = None
+    """None for a program."""
+
+    @property
+    def sees(self) -> int | None:
+        """The client whose users they see; None is everybody."""
+        return None if self.role is Role.SUPER_ADMIN else self.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one user of a bulk change."""
+
+    user_id: int
+    status: str
+    """`changed`, `unchanged`, `failed`, or `not_done` because another one failed."""
+    error: EngineError | None = None
+
+
+def update_user(
+    session: Session, clock: Clock, *, editor: Editor, user_id: int, **changes: Any
+) -> Seen:
+    """Change what is given; `role` is the one at the editor's client, super_admin's everywhere.
+
+    Raises NotFoundError, InvalidError with the field, ForbiddenError, or ConflictError.
+    """
+    values = read_profile(changes)
+    seen = seen_user(session, editor.sees, user_id)
+    _change(session, clock, editor, seen, values)
+    return seen_user(session, editor.sees, user_id)
+
+
+def bulk_update_users(
+    session: Session,
+    clock: Clock,
+    *,
+    editor: Editor,
+    user_ids: Sequence[int],
+    changes: Mapping[str, Any],
+    all_or_nothing: bool = False,
+) -> list[Result]:
+    """Give many users the same status, role, timezone or language; say of each what became of it.
+
+    Raises NotFoundError when one of them is not the client's to see, InvalidError for the changes.
+    """
+    if not 1 <= len(user_ids) <= MAX_BULK:
+        raise InvalidError(f"name 1 to {MAX_BULK} users", field="ids")
+    if not changes:
+        raise InvalidError("nothing is to be changed", field="changes")
+    values = read_profile(changes)
+    found = seen_users(session, editor.sees, user_ids)
+    for user_id in user_ids:
+        if user_id not in found:
+            raise NotFoundError(f"there is no user {user_id}", field="ids")
+    with session.begin_nested() as savepoint:
+        results = [
+            _tried(session, clock, editor, found[user_id], values)
+            for user_id in dict.fromkeys(user_ids)
+        ]
+        if all_or_nothing and any(one.error is not None for one in results):
+            savepoint.rollback()
+            return [one if one.error else Result(one.user_id, "not_done") for one in results]
+    return results
+
+
+def delete_user(session: Session, clock: Clock, *, editor: Editor, user_id: int) -> bool:
+    """Delete a user; the email can be used again. False: they still work for other clients.
+
+    Their keys end. Raises NotFoundError, ForbiddenError, or ConflictError for oneself and for the
+    last admin of a client.
+    """
+    seen = seen_user(session, editor.sees, user_id)
+    if editor.user_id == user_id:
+        raise ConflictError(
+            "your own account cannot be deleted", remedy="ask another admin to delete it"
+        )
+    _refuse_above(editor, seen)
+    elsewhere = _elsewhere(editor, seen)
+    leaves = [editor.client_id] if elsewhere else [where for where, _ in seen.roles]
+    for client_id in leaves:
+        if client_id is not None:
+            _leave(session, clock, seen, client_id)
+    if not elsewhere:
+        _end(session, clock, seen.user)
+    return not elsewhere
+
+
+def _tried(
+    session: Session, clock: Clock, editor: Editor, seen: Seen, values: Mapping[str, Any]
+) -> Result:
+    try:
+        changed = _change(session, clock, editor, seen, values)
+    except EngineError as error:
+        return Result(seen.user.id, "failed", error)
+    return Result(seen.user.id, "changed" if changed else "unchanged")
+
+
+def _change(
+    session: Session, clock: Clock, editor: Editor, seen: Seen, values: Mapping[str, Any]
+) -> bool:
+    """Change a user; say whether anything is different now. Nothing is written when it raises."""
+    user = seen.user
+    fresh = {
+        name: value
+        for name, value in values.items()
+        if value != (_held(editor, seen) if name == "role" else getattr(user, name))
+    }
+    if not fresh:
+        return False
+    _refuse(session, editor, seen, fresh)
+    role = fresh.pop("role", None)
+    if "status" in fresh and fresh["status"] is not UserStatus.ACTIVE:
+        for client_id, _ in seen.roles:
+            _keep_an_admin(session, seen, client_id)
+    if role is not None:
+        _set_role(session, clock, editor, seen, role)
+    if fresh.keys() & {"first_name", "last_name"} and "full_name" not in fresh:
+        names = (fresh.get(name, getattr(user, name)) for name in ("first_name", "last_name"))
+        fresh["full_name"] = " ".join(name for name in names if name) or None
+    for name, value in fresh.items():
+        setattr(user, name, value)
+    if "email" in fresh:
+        user.email_verified = False
+    user.updated_at = clock.now()
+    session.flush()
+    return True
+
+
+def _held(editor: Editor, seen: Seen) -> Role | None:
+    """Return the role that the editor would change."""
+    if seen.user.role is Role.SUPER_ADMIN:
+        return Role.SUPER_ADMIN
+    return dict(seen.roles).get(editor.client_id or 0)
+
+
+def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, Any]) -> None:
+    own = editor.user_id == seen.user.id
+    _refuse_above(editor, seen)
+    if own and not fresh.keys() <= PROFILE:
+        field = min(fresh.keys() - PROFILE)
+        raise ForbiddenError(f"nobody changes their own {field}", field=field)
+    if "email" in fresh and editor.role is not Role.SUPER_ADMIN:
+        raise ForbiddenError(
+            "an email is changed by its owner, or by a super admin",
+            field="email",
+            remedy="delete this user and invite the new address",
+        )
+    if not own and _elsewhere(editor, seen) and fresh.keys() - {"role"}:
+        raise ForbiddenError(
+            "they work for other clients too",
+            field=min(fresh.keys() - {"role"}),
+            remedy="change their role here; the rest they change themselves",
+        )
+    if "role" in fresh and RANK[fresh["role"]] > RANK[editor.role]:
+        raise ForbiddenError("this role is above your own", field="role")
+    if "email" in fresh and user_by_email(session, fresh["email"]) is not None:
+        raise ConflictError("there is already a user with this email", field="email")
+
+
+def _refuse_above(editor: Editor, seen: Seen) -> None:
+    if RANK[seen.role] > RANK[editor.role]:
+        raise ForbiddenError("this user's role is above your own")
+
+
+def _elsewhere(editor: Editor, seen: Seen) -> bool:
+    """Say whether a user is of other clients too, where the editor has no word."""
+    if editor.role is Role.SUPER_ADMIN:
+        return False
+    return any(where != editor.client_id for where, _ in seen.roles)
+
+
+def _set_role(session: Session, clock: Clock, editor: Editor, seen: Seen, role: Role) -> None:
+    user = seen.user
+    if role is Role.SUPER_ADMIN:
+        user.role = role
+        return
+    if editor.client_id is None:
+        raise InvalidError("say at which client", field="role")
+    _keep_an_admin(session, seen, editor.client_id)
+    user.role = Role.USER
+    grant_role(session, clock, user_id=user.id, client_id=editor.client_id, role=role)
+
+
+def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
+    """Refuse to take away the only admin a client has; two at once wait for each other here."""
+    is_admin = (client_id, Role.ADMIN) in seen.roles and seen.user.status is UserStatus.ACTIVE
+    if not is_admin:
+        return
+    session.execute(select(Client.id).where(Client.id == client_id).with_for_update())
+    others = (
+        select(func.count())
+        .select_from(ClientRole)
+        .join(User, User.id == ClientRole.user_id)
+        .where(
+            ClientRole.client_id == client_id,
+            ClientRole.role == Role.ADMIN,
+            User.id != seen.user.id,
+            User.status == UserStatus.ACTIVE,
+            User.deleted_at.is_(None),
+        )
+    )
+    if not session.scalar(others):
+        raise ConflictError(
+            "this is the client's last admin", remedy="make somebody else an admin first"
+        )
+
+
+def _leave(session: Session, clock: Clock, seen: Seen, client_id: int) -> None:
+    """End a user's role at a client, and the keys they had made there."""
+    _keep_an_admin(session, seen, client_id)
+    mine = (ClientRole.user_id == seen.user.id, ClientRole.client_id == client_id)
+    session.execute(delete(ClientRole).where(*mine))
+    _revoke(session, clock, ApiKey.user_id == seen.user.id, ApiKey.client_id == client_id)
+
+
+def _end(session: Session, clock: Clock, user: User) -> None:
+    """Delete an account; its address is kept behind its id, which no address looks like."""
+    for name, value in ENDED.items():
+        setattr(user, name, value)
+    user.email = f"{user.id} {user.email}"
+    user.role, user.status = Role.USER, UserStatus.INACTIVE
+    user.deleted_at = user.updated_at = clock.now()
+    _revoke(session, clock, ApiKey.user_id == user.id)
+    session.flush()
+
+
+def _revoke(session: Session, clock: Clock, *whose: Any) -> None:
+    session.execute(
+        update(ApiKey).where(*whose, ApiKey.revoked_at.is_(None)).values(revoked_at=clock.now())
+    )

@@ -1,0 +1,206 @@
+"""Reads of users: who is there, as far as the asking client may see them. Writes nothing.
+
+A client sees the users with a role there and no others; `client_id` None sees everybody, which is
+for super admins. Roles at other clients are only for the rules of user_edit.py, never for show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from accounts.audit import AuditEntry
+from accounts.key import ApiKey
+from accounts.user import ClientRole, Role, User, UserStatus
+from core.address import normalise_email
+from core.clock import Clock
+from core.errors import NotFoundError
+from core.rows import among
+
+LATELY = timedelta(days=30)
+MAX_WORDS = 4
+RANK = {Role.USER: 0, Role.MANAGER: 1, Role.ADMIN: 2, Role.SUPER_ADMIN: 3}
+"""Who stands above whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A user as one client sees them."""
+
+    user: User
+    role: Role
+    """At the client that asks; for those who see everybody, the highest anywhere."""
+    roles: tuple[tuple[int, Role], ...]
+    """(client, role), of every client."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatistics:
+    """Users, counted."""
+
+    total: int
+    by_status: dict[str, int]
+    by_role: dict[str, int]
+    two_factor: int
+    email_verified: int
+    never_logged_in: int
+    logged_in_lately: int
+    """Within 30 days."""
+    created_lately: int
+
+
+def users_page(
+    session: Session,
+    client_id: int | None,
+    *,
+    role: Role | None = None,
+    status: UserStatus | None = None,
+    words: str | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[Seen]:
+    """Return up to `limit` users, oldest first, after id `after`; each of `words` must be met."""
+    query = _alive(client_id).where(User.id > after)
+    if role is not None:
+        query = query.where(_has(client_id, role))
+    if status is not None:
+        query = query.where(User.status == status)
+    query = query.where(*_met(words or ""))
+    return _seen(session, client_id, session.scalars(query.order_by(User.id).limit(limit)).all())
+
+
+def search_users(
+    session: Session, client_id: int | None, words: str, *, limit: int = 20
+) -> list[Seen]:
+    """Return up to `limit` users whose names or email hold each of the words, the best first."""
+    plain = " ".join(words.lower().split())
+    if not plain:
+        return []
+    order = case(
+        (User.email == plain, 0),
+        (User.email.startswith(plain, autoescape=True), 1),
+        (func.lower(User.full_name).startswith(plain, autoescape=True), 2),
+        else_=3,
+    )
+    query = _alive(client_id).where(*_met(plain)).order_by(order, User.id).limit(limit)
+    return _seen(session, client_id, session.scalars(query).all())
+
+
+def seen_user(session: Session, client_id: int | None, user_id: int) -> Seen:
+    """Return one user. Raises NotFoundError, also for one who has no role at the client."""
+    found = seen_users(session, client_id, [user_id])
+    if user_id not in found:
+        raise NotFoundError(f"there is no user {user_id}")
+    return found[user_id]
+
+
+def seen_users(session: Session, client_id: int | None, user_ids: Sequence[int]) -> dict[int, Seen]:
+    """Return users by id; those the client does not see are left out."""
+    query = _alive(client_id).where(among(session, User.id, user_ids))
+    found = _seen(session, client_id, session.scalars(query).all())
+    return {one.user.id: one for one in found}
+
+
+def seen_by_email(session: Session, client_id: int | None, email: str) -> Seen:
+    """Return the user with this address in any spelling. Raises NotFoundError, AddressError."""
+    query = _alive(client_id).where(User.email == normalise_email(email, field="email"))
+    found = _seen(session, client_id, session.scalars(query).all())
+    if not found:
+        raise NotFoundError("there is no user with this email", field="email")
+    return found[0]
+
+
+def user_statistics(session: Session, clock: Clock, client_id: int | None) -> UserStatistics:
+    """Count the users: one scan for the counts, one for the roles."""
+    lately = clock.now() - LATELY
+    marks = {
+        "total": func.count(),
+        "two_factor": func.count().filter(User.two_factor_enabled),
+        "email_verified": func.count().filter(User.email_verified),
+        "never_logged_in": func.count().filter(User.last_login.is_(None)),
+        "logged_in_lately": func.count().filter(User.last_login >= lately),
+        "created_lately": func.count().filter(User.created_at >= lately),
+    }
+    marks |= {one.value: func.count().filter(User.status == one) for one in UserStatus}
+    counted = session.execute(_alive(client_id).with_only_columns(*marks.values())).one()
+    told: dict[str, Any] = dict(zip(marks, counted, strict=True))
+    by_status = {one.value: told.pop(one.value) for one in UserStatus}
+    return UserStatistics(**told, by_status=by_status, by_role=_by_role(session, client_id))
+
+
+def user_activity(
+    session: Session, client_id: int | None, user_id: int, *, before: int | None, limit: int = 50
+) -> list[AuditEntry]:
+    """Return what a user did, and what was done to their account, newest first."""
+    actors = [f"user:{user_id}"]
+    keys = select(ApiKey.id).where(ApiKey.user_id == user_id)
+    actors += [f"key:{key_id}" for key_id in session.scalars(keys)]
+    query = select(AuditEntry).where(
+        or_(AuditEntry.actor.in_(actors), AuditEntry.target == f"user:{user_id}")
+    )
+    if client_id is not None:
+        query = query.where(AuditEntry.client_id == client_id)
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
+    return list(session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)))
+
+
+def _alive(client_id: int | None) -> Select[Any]:
+    query = select(User).where(User.deleted_at.is_(None))
+    return query if client_id is None else query.where(_has(client_id, None))
+
+
+def _has(client_id: int | None, role: Role | None) -> ColumnElement[bool]:
+    """Return whether a user has a role at the client, or anywhere."""
+    if client_id is None and role is Role.SUPER_ADMIN:
+        return User.role == Role.SUPER_ADMIN
+    here = [ClientRole.user_id == User.id]
+    here += [] if client_id is None else [ClientRole.client_id == client_id]
+    here += [] if role is None else [ClientRole.role == role]
+    return exists().where(and_(*here))
+
+
+def _met(words: str) -> list[ColumnElement[bool]]:
+    """Return, for each word, whether a name or the email holds it."""
+    return [
+        or_(
+            func.lower(User.full_name).contains(word, autoescape=True),
+            User.email.contains(word, autoescape=True),
+        )
+        for word in words.lower().split()[:MAX_WORDS]
+    ]
+
+
+def _seen(session: Session, client_id: int | None, users: Sequence[User]) -> list[Seen]:
+    held: dict[int, list[tuple[int, Role]]] = {one.id: [] for one in users}
+    query = select(ClientRole).where(among(session, ClientRole.user_id, list(held)))
+    for row in session.scalars(query.order_by(ClientRole.client_id)) if held else ():
+        held[row.user_id].append((row.client_id, row.role))
+    return [Seen(one, _role(one, client_id, held[one.id]), tuple(held[one.id])) for one in users]
+
+
+def _role(user: User, client_id: int | None, roles: Sequence[tuple[int, Role]]) -> Role:
+    if user.role is Role.SUPER_ADMIN:
+        return Role.SUPER_ADMIN
+    here = [role for where, role in roles if client_id in (None, where)]
+    return max(here, key=RANK.__getitem__, default=Role.USER)
+
+
+def _by_role(session: Session, client_id: int | None) -> dict[str, int]:
+    query = (
+        select(ClientRole.role, func.count(ClientRole.user_id.distinct()))
+        .join(User, User.id == ClientRole.user_id)
+        .where(User.deleted_at.is_(None))
+        .group_by(ClientRole.role)
+    )
+    if client_id is not None:
+        query = query.where(ClientRole.client_id == client_id)
+    counted = {role.value: count for role, count in session.execute(query)}
+    if client_id is None:
+        supers = select(func.count()).select_from(User)
+        supers = supers.where(User.role == Role.SUPER_ADMIN, User.deleted_at.is_(None))
+        counted[Role.SUPER_ADMIN.value] = session.scalar(supers) or 0
+    return {role.value: counted.get(role.value, 0) for role in Role if counted.get(role.value)}

@@ -1,0 +1,181 @@
+"""Mirrors accounts/user_edit.py."""
+
+from typing import Any
+
+import pytest
+
+from accounts.key import authenticate, issue_key
+from accounts.user import Role, UserStatus, create_user, grant_role, role_at, user
+from accounts.user_edit import Editor, bulk_update_users, delete_user, update_user
+from core.clock import ManualClock
+from core.db import Sessions, read, write
+from core.errors import (
+    ConflictError,
+    EngineError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from tests.accounts.people import People, make_people
+
+
+@pytest.fixture
+def people(sessions: Sessions, clock: ManualClock, client_id: int) -> People:
+    return make_people(sessions, clock, client_id)
+
+
+def test_a_change_is_stored_in_normal_form(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    changes = {
+        "first_name": " Maxi ", "phone": "+1 (201) 555-0123", "timezone": "Europe/Berlin",
+        "language": "de", "avatar_url": "https://a.example/m.png", "preferences": {"dark": True},
+        "role": "user", "status": "suspended",
+    }  # fmt: skip
+    with write(sessions) as session:
+        seen = update_user(session, clock, editor=people.boss, user_id=people.manager, **changes)
+        assert (seen.role, seen.user.status) == (Role.USER, UserStatus.SUSPENDED)
+
+    with read(sessions) as session:
+        found = user(session, people.manager)
+        assert (found.full_name, found.phone) == ("Maxi Li", "+12015550123")
+        assert role_at(session, user_id=people.manager, client_id=people.here) is Role.USER
+        assert role_at(session, user_id=people.manager, client_id=people.there) is None
+
+
+def test_who_may_change_whom(sessions: Sessions, clock: ManualClock, people: People) -> None:
+    manager = people.editor(Role.MANAGER, people.manager)
+    root = people.editor(Role.SUPER_ADMIN, people.root)
+    refusals: list[tuple[Editor, int, dict[str, Any], type[EngineError], str | None]] = [
+        (people.boss, people.stranger, {"first_name": "Hi"}, NotFoundError, None),
+        (people.boss, people.root, {"first_name": "Hi"}, NotFoundError, None),
+        (people.boss, people.manager, {"role": "super_admin"}, ForbiddenError, "role"),
+        (people.boss, people.both, {"status": "suspended"}, ForbiddenError, "status"),
+        (people.boss, people.both, {"first_name": "Hi"}, ForbiddenError, "first_name"),
+        (people.boss, people.manager, {"email": "evil@example.com"}, ForbiddenError, "email"),
+        (people.boss, people.admin, {"role": "user"}, ForbiddenError, "role"),
+        (people.boss, people.admin, {"status": "inactive"}, ForbiddenError, "status"),
+        (people.boss, people.manager, {"status": "pending"}, InvalidError, "status"),
+        (people.boss, people.manager, {"login_count": 7}, InvalidError, "login_count"),
+        (people.boss, people.manager, {"password_hash": "x"}, InvalidError, "password_hash"),
+        (people.boss, people.manager, {"timezone": "Mars/North"}, InvalidError, "timezone"),
+        (people.boss, people.manager, {"language": "German!"}, InvalidError, "language"),
+        (people.boss, people.manager, {"avatar_url": "javascript:x"}, InvalidError, "avatar_url"),
+        (people.boss, people.manager, {"preferences": [1]}, InvalidError, "preferences"),
+        (people.boss, people.manager, {"first_name": "x" * 101}, InvalidError, "first_name"),
+        (people.boss, people.manager, {"status": None}, InvalidError, "status"),
+        (manager, people.admin, {"first_name": "Hi"}, ForbiddenError, None),
+        (manager, people.both, {"role": "admin"}, ForbiddenError, "role"),
+        (root, people.manager, {"email": "ANA@example.com"}, ConflictError, "email"),
+    ]
+    for editor, user_id, changes, error, field in refusals:
+        with write(sessions) as session, pytest.raises(error) as refused:
+            update_user(session, clock, editor=editor, user_id=user_id, **changes)
+        assert refused.value.field == field, changes
+
+    with write(sessions) as session:
+        update_user(session, clock, editor=people.boss, user_id=people.both, role="user")
+        update_user(session, clock, editor=root, user_id=people.stranger, email="z@example.com")
+        update_user(session, clock, editor=manager, user_id=people.manager, first_name="Maxi")
+    with read(sessions) as session:
+        assert role_at(session, user_id=people.both, client_id=people.here) is Role.USER
+        assert role_at(session, user_id=people.both, client_id=people.there) is Role.ADMIN
+        assert user(session, people.stranger).email == "z@example.com"
+
+
+def test_the_last_admin_stays(sessions: Sessions, clock: ManualClock, people: People) -> None:
+    root = people.editor(Role.SUPER_ADMIN, people.root)
+
+    def refuse_all() -> None:
+        for changes in ({"role": "user"}, {"status": "suspended"}):
+            with write(sessions) as session, pytest.raises(ConflictError, match="last admin"):
+                update_user(session, clock, editor=root, user_id=people.admin, **changes)
+        with write(sessions) as session, pytest.raises(ConflictError, match="last admin"):
+            delete_user(session, clock, editor=root, user_id=people.admin)
+
+    refuse_all()
+    with write(sessions) as session:
+        pending = create_user(
+            session, clock, email="p@example.com", role=Role.ADMIN, client_id=people.here
+        )
+        assert pending.status is UserStatus.PENDING
+    refuse_all()  # who cannot log in is no admin to rely on
+
+    with write(sessions) as session:
+        grant_role(session, clock, user_id=people.manager, client_id=people.here, role=Role.ADMIN)
+        update_user(session, clock, editor=root, user_id=people.admin, role="user")
+
+
+def test_deleting_ends_account_keys_and_roles_and_frees_the_email(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    with write(sessions) as session:
+        _, text = issue_key(session, clock, client_id=people.here, name="k", user_id=people.manager)
+        assert delete_user(session, clock, editor=people.boss, user_id=people.manager)
+
+    with write(sessions) as session:
+        with pytest.raises(NotFoundError):
+            user(session, people.manager)
+        with pytest.raises(UnauthenticatedError):
+            authenticate(session, clock, text)
+        again = create_user(session, clock, email="max@example.com", client_id=people.here)
+        assert again.id != people.manager
+    with write(sessions) as session, pytest.raises(ConflictError, match="your own"):
+        delete_user(session, clock, editor=people.boss, user_id=people.admin)
+
+
+def test_deleting_who_works_elsewhere_ends_only_the_role_here(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    with write(sessions) as session:
+        _, here = issue_key(session, clock, client_id=people.here, name="k", user_id=people.both)
+        _, there = issue_key(session, clock, client_id=people.there, name="k", user_id=people.both)
+        assert not delete_user(session, clock, editor=people.boss, user_id=people.both)
+
+    with write(sessions) as session:
+        assert role_at(session, user_id=people.both, client_id=people.here) is None
+        assert role_at(session, user_id=people.both, client_id=people.there) is Role.ADMIN
+        authenticate(session, clock, there)
+        with pytest.raises(UnauthenticatedError):
+            authenticate(session, clock, here)
+        with pytest.raises(NotFoundError):
+            delete_user(session, clock, editor=people.boss, user_id=people.stranger)
+
+
+def test_many_are_changed_each_with_its_result_or_none_at_all(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    ids = [people.manager, people.both, people.admin]
+
+    def change(all_or_nothing: bool) -> list[str]:
+        with write(sessions) as session:
+            results = bulk_update_users(
+                session, clock, editor=people.boss, user_ids=ids,
+                changes={"status": "suspended"}, all_or_nothing=all_or_nothing,
+            )  # fmt: skip
+            return [one.status for one in results]
+
+    assert change(True) == ["not_done", "failed", "failed"]
+    with read(sessions) as session:
+        assert user(session, people.manager).status is UserStatus.ACTIVE
+    assert change(False) == ["changed", "failed", "failed"]
+    assert change(False) == ["unchanged", "failed", "failed"]
+    with read(sessions) as session:
+        assert user(session, people.manager).status is UserStatus.SUSPENDED
+
+
+def test_many_with_a_foreign_one_are_refused_as_a_whole(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    for ids, changes, error in (
+        ([people.manager, people.stranger], {"role": "user"}, NotFoundError),
+        ([people.manager] * 201, {"role": "user"}, InvalidError),
+        ([], {"role": "user"}, InvalidError),
+        ([people.manager], {}, InvalidError),
+        ([people.manager], {"id": 9}, InvalidError),
+    ):
+        with write(sessions) as session, pytest.raises(error):
+            bulk_update_users(session, clock, editor=people.boss, user_ids=ids, changes=changes)
+    with read(sessions) as session:
+        assert role_at(session, user_id=people.manager, client_id=people.here) is Role.MANAGER
