@@ -1,10 +1,11 @@
 """/communications: the log of every message, sent or not, and why."""
 
+from collections import Counter
 from typing import Any
 
 from marshmallow import fields
 
-from api.context import client_id, db, services
+from api.context import audit, client_id, clock, db, ring_after_commit, services
 from api.openapi import Resource
 from api.paging import by_id, paged
 from api.schemas.communication import (
@@ -13,16 +14,24 @@ from api.schemas.communication import (
     STATUSES,
     CommunicationSchema,
     Id,
+    NewMessageSchema,
+    NewMessagesSchema,
+    OutcomesSchema,
     StorySchema,
+    WrittenSchema,
 )
 from api.schemas.field import Digits
 from api.schemas.page import PageQuery, page_of
+from campaigns.direct import Outcome, Written, write_message, write_messages
+from campaigns.draft import Cap, Draft, Wording
 from channels.channel import Channel
 from channels.template import TemplateRenderError
 from communications import queries
 from communications.account import accounts
 from communications.communication import Communication, Reason
 from communications.status import Status
+from core.errors import InvalidError
+from members.tracking import Refused
 
 bp = Resource("communications", about="The log of every message")
 
@@ -70,6 +79,69 @@ def list_communications(query: dict[str, Any]) -> dict[str, Any]:
         by_id,
     )
     return page | {"data": shown(list(page["data"]))}
+
+
+@bp.post("/communications")
+@bp.arguments(NewMessageSchema)
+@bp.response(201, WrittenSchema)
+@bp.alt_response(200, schema=WrittenSchema, description="There is one of this key.")
+def create(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Send one message to one member: queued, or skipped with the reason.
+
+    It is written down before any provider hears of it. The same `key` is the same message, however
+    often it is asked for.
+    """
+    written = write_message(db(), clock(), client_id=client_id(), draft=_draft(data))
+    audit("communication.create", f"communication:{written.communication_id}")
+    ring_after_commit()
+    row = queries.communication(db(), client_id(), written.communication_id or 0)
+    made = shown([row])[0] | {"outcome": written.outcome.value, "passed": written.passed}
+    return made, 201 if written.outcome is Outcome.CREATED else 200
+
+
+@bp.post("/communications/batch")
+@bp.arguments(NewMessagesSchema)
+@bp.response(200, OutcomesSchema)
+def create_many(data: dict[str, Any]) -> dict[str, Any]:
+    """Send up to 5,000 messages, each to one member; each is created, a duplicate or rejected."""
+    told: list[dict[str, Any] | Refused] = data["messages"]
+    good = [one for one in told if not isinstance(one, Refused)]
+    written = iter(
+        write_messages(db(), clock(), client_id=client_id(), drafts=[_draft(one) for one in good])
+    )
+    results = [
+        _unread(one) if isinstance(one, Refused) else _outcome(index, next(written))
+        for index, one in enumerate(told)
+    ]
+    counted = Counter(one["outcome"] for one in results)
+    audit("communication.create", f"communications:{counted[Outcome.CREATED]}")
+    ring_after_commit()
+    return {
+        "created": counted[Outcome.CREATED],
+        "duplicates": counted[Outcome.DUPLICATE],
+        "rejected": counted[Outcome.REJECTED],
+        "results": results,
+    }
+
+
+def _draft(data: dict[str, Any]) -> Draft:
+    said = {"template_id", "channel", "subject", "text"}
+    first = Wording(**{name: data[name] for name in said & data.keys()})
+    others = [Wording(**one) for one in data.get("otherwise", ())]
+    rest = {name: data[name] for name in data.keys() - said - {"otherwise", "cap"}}
+    cap = Cap(**data["cap"]) if "cap" in data else None
+    return Draft(wordings=(first, *others), cap=cap, **rest)
+
+
+def _unread(refused: Refused) -> dict[str, Any]:
+    error = InvalidError(refused.message, field=refused.field)
+    return _outcome(refused.index, Written(Outcome.REJECTED, error=error))
+
+
+def _outcome(index: int, one: Written) -> dict[str, Any]:
+    error = one.error and {"field": one.error.field or "message", "message": str(one.error)}
+    names = ("outcome", "communication_id", "status", "reason", "passed")
+    return {"index": index, "error": error} | {name: getattr(one, name) for name in names}
 
 
 @bp.get("/communications/<int(min=1,max=9223372036854775807):communication_id>")

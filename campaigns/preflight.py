@@ -17,11 +17,10 @@ from campaigns.decision import decisions
 from campaigns.errors import Finding
 from campaigns.plan import Lane, Plan
 from campaigns.queries import campaign as find_campaign
-from campaigns.template import TemplateVersion, latest_version
+from campaigns.template import TemplateVersion, has_unsubscribe, latest_version
 from campaigns.variant import Variant, variants_of
 from channels.channel import Channel
 from channels.names import FOUNDATION, JOURNEY_ROOTS
-from channels.template import compile_template
 from communications.account import AccountStatus, ProviderAccount, active_account
 from communications.communication import MessageType
 from core.clock import Clock
@@ -220,10 +219,7 @@ def _examine_marketing(
     """Marketing mail must offer a way out, and say who sends it from where (CAN-SPAM)."""
     if variant.channel is not Channel.EMAIL:
         return
-    compiled = compile_template(
-        variant.channel, subject=version.subject, html=version.html, text=version.text
-    )
-    if not compiled.has_unsubscribe:
+    if not has_unsubscribe(version, variant.channel):
         found.blockers.append(
             Finding(
                 "no_unsubscribe",

@@ -211,6 +211,14 @@ def latest_version(session: Session, client_id: int, template_id: int) -> Templa
     return session.scalars(query.order_by(TemplateVersion.number.desc()).limit(1)).one()
 
 
+def has_unsubscribe(version: TemplateVersion, channel: Channel) -> bool:
+    """Say whether a wording shows `{{ unsubscribe_url }}`."""
+    compiled = compile_template(
+        channel, subject=version.subject, html=version.html, text=version.text
+    )
+    return compiled.has_unsubscribe
+
+
 def load_content(session: Session, template_version_id: int) -> VersionContent:
     """Return what a version says, and what it may say about its client.
 

@@ -73,6 +73,10 @@ class Reason(enum.StrEnum):
     GIVEN_UP = "given_up"
 
 
+FRESH = {
+    "rank": 0, "token": 0, "tries": 0, "crashes": 0, "open_attempts": 0, "resends": 0,
+}  # fmt: skip
+"""What a new row begins with, for INSERT … SELECT, which knows no defaults."""
 QUEUED_AND_FREE = "status = 'queued' AND held IS NULL"
 
 

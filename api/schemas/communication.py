@@ -2,10 +2,17 @@
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.field import Instant, money
+from api.schemas.activity import Each
+from api.schemas.field import Instant, id_field, money
+from campaigns.campaign import Priority
+from campaigns.direct import Outcome
+from campaigns.draft import MAX_WORDINGS
 from channels.channel import Channel
-from communications.communication import Reason
+from communications.communication import MessageType, Reason
 from communications.status import Status
+
+MAX_MESSAGES = 5_000
+"""In one request."""
 
 
 class CommunicationSchema(Schema):
@@ -65,6 +72,98 @@ class StorySchema(CommunicationSchema):
 
     content = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     timeline = fields.List(fields.Nested(MomentSchema), required=True)
+
+
+class MessageWordingSchema(Schema):
+    """What to say on one channel: a template, or a channel and the text itself."""
+
+    template_id = id_field()
+    channel = fields.Enum(Channel, by_value=True)
+    subject = fields.String(validate=validate.Length(min=1, max=998))
+    text = fields.String(validate=validate.Length(min=1, max=100_000))
+
+
+class CapSchema(Schema):
+    """No more than so many messages to the member within so many hours, this one included."""
+
+    messages = fields.Integer(required=True, strict=True, validate=validate.Range(1, 1000))
+    hours = fields.Integer(required=True, strict=True, validate=validate.Range(1, 24 * 366))
+
+
+class NewMessageSchema(MessageWordingSchema):
+    """One message to one member."""
+
+    member_id = id_field(required=True)
+    otherwise = fields.List(
+        fields.Nested(MessageWordingSchema),
+        validate=validate.Length(max=MAX_WORDINGS - 1),
+        metadata={"description": "what to try next where the member cannot be reached so"},
+    )
+    key = fields.String(
+        validate=validate.Length(min=1, max=150),
+        metadata={"description": "your own name for it: the same key is the same message"},
+    )
+    values = fields.Dict(
+        keys=fields.String(validate=validate.Length(max=100)),
+        metadata={"description": "what its template shows as `{{ event.… }}`"},
+    )
+    message_type = fields.Enum(MessageType, by_value=True)
+    priority = fields.Enum(Priority, by_value=True)
+    not_before = Instant()
+    cap = fields.Nested(CapSchema)
+
+
+class NewMessagesSchema(Schema):
+    """Messages to many members."""
+
+    messages = Each(
+        fields.Nested(NewMessageSchema),
+        required=True,
+        validate=validate.Length(min=1, max=MAX_MESSAGES),
+    )
+
+
+class PassedSchema(Schema):
+    """A channel that was not used, and the row that says why."""
+
+    channel = fields.Enum(Channel, by_value=True, required=True)
+    reason = fields.String(required=True)
+    communication_id = fields.Integer(required=True)
+
+
+class WrittenSchema(CommunicationSchema):
+    """A message that was written now, or before with the same key."""
+
+    outcome = fields.String(required=True, validate=validate.OneOf(("created", "duplicate")))
+    passed = fields.List(fields.Nested(PassedSchema), required=True)
+
+
+class FieldErrorSchema(Schema):
+    """What is wrong with one message of a set, and where."""
+
+    field = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class OutcomeSchema(Schema):
+    """What became of one message of a set."""
+
+    index = fields.Integer(required=True)
+    outcome = fields.Enum(Outcome, by_value=True, required=True)
+    communication_id = fields.Integer(allow_none=True, required=True)
+    status = fields.String(allow_none=True, required=True)
+    reason = fields.String(allow_none=True, required=True)
+    passed = fields.List(fields.Nested(PassedSchema), required=True)
+    error = fields.Nested(FieldErrorSchema, allow_none=True, required=True)
+
+
+class OutcomesSchema(Schema):
+    """What became of a set of messages: `created + duplicates + rejected` is all of them."""
+
+    created = fields.Integer(required=True)
+    duplicates = fields.Integer(required=True)
+    rejected = fields.Integer(required=True)
+    results = fields.List(fields.Nested(OutcomeSchema), required=True)
 
 
 class ProviderSchema(Schema):

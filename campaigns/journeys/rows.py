@@ -14,9 +14,9 @@ from sqlalchemy import (
     String,
     Text,
     cast,
-    insert,
     literal,
     select,
+    true,
     type_coerce,
     update,
 )
@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from campaigns.journeys.enrolment import Enrolment
 from core.db import Base, Json, is_sqlite
 from core.rows import table
+from core.sql import insert_into
 
 CHANGING = (
     "status", "step", "visit", "since", "until", "due_at", "held", "tries", "error", "context",
@@ -53,18 +54,23 @@ def add(
     rows: Sequence[Mapping[str, Any]],
     constants: Mapping[str, Any],
     *returning: str,
+    once: bool = False,
 ) -> Sequence[Any]:
     """Insert rows of equal keys, each with the constants as well; return these columns of each.
 
-    The order of what is returned is any.
+    The order of what is returned is any. With `once`, rows that are there already are left out.
     """
     if not rows:
         return []
     told = _columns(session, model, rows)
     kinds = model.__table__.c
     fixed = {name: literal(value, kinds[name].type) for name, value in constants.items()}
-    source: Select[Any] = select(*told.values(), *fixed.values())
-    statement = insert(model).from_select([*told, *fixed], source, include_defaults=False)
+    # SQLite needs the WHERE to tell ON CONFLICT from a join's ON.
+    source: Select[Any] = select(*told.values(), *fixed.values()).where(true())
+    into = insert_into(session, model)
+    statement = into.from_select([*told, *fixed], source, include_defaults=False)
+    if once:
+        statement = statement.on_conflict_do_nothing()
     if not returning:
         session.execute(statement)
         return []

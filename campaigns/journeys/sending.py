@@ -24,7 +24,7 @@ from campaigns.journeys.program import Node
 from campaigns.journeys.rows import add
 from campaigns.journeys.wording import Wording
 from channels.channel import Channel
-from communications.communication import Communication, Direction, MessageType, Reason
+from communications.communication import FRESH, Communication, Direction, MessageType, Reason
 from communications.status import Status
 from core.localtime import quiet_until, zone_of
 from core.rows import among
@@ -209,14 +209,14 @@ def _constants(batch: Batch, option: Option) -> dict[str, Any]:
         "channel": option.channel,
         "direction": Direction.OUTBOUND,
         "message_type": MessageType.MARKETING,
-        "rank": 0, "token": 0, "tries": 0, "crashes": 0, "open_attempts": 0, "resends": 0,
+        **FRESH,
         "priority": MEDIUM,
         "not_before": now,
         "expires_at": now + EXPIRES,
         "provider_account_id": batch.machine.wordings.accounts[Channel(option.channel)],
         "created_at": now,
         "updated_at": now,
-    }  # fmt: skip
+    }
 
 
 def _told(one: Enrolment, fields: Sequence[str]) -> dict[str, Any]:

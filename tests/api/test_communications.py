@@ -86,3 +86,49 @@ def test_a_message_that_does_not_exist_is_404(api: Caller) -> None:
     refused(api.ask("GET", "/communications/7"), 404)
     refused(api.ask("GET", "/communications/0"), 404)
     refused(api.ask("GET", f"/communications/{2**63}"), 404)
+
+
+SMS = {"channel": "sms", "text": "Your code is 1234"}
+
+
+def test_a_message_to_one_member_is_written_once(api: Caller, make: Factory) -> None:
+    account = make.account("twilio", Channel.SMS, {})
+    ana = make.member()
+    make.address(ana, "sms", "+12015550101")
+    body = {"member_id": ana, "key": "login-1", **SMS}
+
+    first = api.ask("POST", "/communications", body)
+    again = api.ask("POST", "/communications", body)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json["outcome"] == "created"
+    assert again.json == {**first.json, "outcome": "duplicate"}
+    assert (first.json["status"], first.json["to_number"]) == ("queued", "+12015550101")
+    assert first.json["provider_account_id"] == account
+    assert api.get(f"/communications/{first.json['id']}")["content"] == {
+        "subject": "", "text": SMS["text"],
+    }  # fmt: skip
+    nobody = {**SMS, "member_id": make.member()}
+    skipped = api.post("/communications", nobody)
+    assert (skipped["status"], skipped["reason"]) == ("skipped", "no_address")
+    refused(api.ask("POST", "/communications", {**SMS, "member_id": 10**6}), 404)
+
+
+def test_many_messages_are_written_at_once_and_each_has_its_answer(
+    api: Caller, make: Factory
+) -> None:
+    make.account("twilio", Channel.SMS, {})
+    ana = make.member()
+    make.address(ana, "sms", "+12015550101")
+    good = [{"member_id": ana, "key": f"k{number}", **SMS} for number in range(300)]
+    bad = [{"member_id": "ana", **SMS}, {"member_id": ana, "channel": "fax"}, {"member_id": ana}]
+
+    told = api.post("/communications/batch", {"messages": [good[0], *bad, *good]})
+
+    assert (told["created"], told["duplicates"], told["rejected"]) == (300, 1, 3)
+    results = told["results"]
+    assert [one["index"] for one in results] == list(range(304))
+    assert [one["outcome"] for one in results[:5]] == ["created", *["rejected"] * 3, "duplicate"]
+    assert [one["error"]["field"] for one in results[1:4]] == ["member_id", "channel", "channel"]
+    assert results[4]["communication_id"] == results[0]["communication_id"]
+    assert len({one["communication_id"] for one in results}) == 301
