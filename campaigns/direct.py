@@ -145,6 +145,8 @@ def _known(session: Session, client_id: int, keys: Iterable[str]) -> dict[str, l
     """Return the rows there are of these keys, in the order they were tried."""
     names = {_dedup_key(key, level): key for key in keys for level in range(MAX_WORDINGS)}
     found: dict[str, list[Any]] = defaultdict(list)
+    if not names:
+        return found
     query = (
         select(C.id, C.dedup_key, C.member_id, C.channel, C.status, C.reason)
         .where(C.client_id == client_id, among(session, C.dedup_key, sorted(names)))

@@ -172,6 +172,10 @@ def test_filters_and_bodies_do_not_reach_what_is_anothers(
         {"variants": [{**variant, "provider_account_id": owned["provider_id"]}]},
     ):
         refused(stranger.ask("POST", "/campaigns", {**body, **changes}), 404)
+    message = {"member_id": owned["member_id"], "channel": "email", "subject": "S", "text": "T"}
+    refused(stranger.ask("POST", "/communications", message), 404)
+    wrong = {"member_id": stranger.post("/members", {})["id"], "template_id": owned["template_id"]}
+    refused(stranger.ask("POST", "/communications", wrong), 404)
     preview = {"member_id": owned["member_id"]}
     refused(stranger.ask("POST", f"/templates/{own['id']}/preview", preview), 404)
     refused(stranger.ask("POST", "/segments/preview", {"text": 'in segment "A"'}), 422)
