@@ -14,6 +14,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, or_, select,
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.client import USABLE, Client
+from accounts.permission import EVERYTHING, checked_scopes
 from core.clock import Clock
 from core.db import Base, Id
 from core.errors import InvalidError, NotFoundError, UnauthenticatedError
@@ -22,8 +23,6 @@ MARK = "ex"
 PREFIX_BYTES = 4
 SECRET_BYTES = 32
 MAX_TEXT = 128
-EVERYTHING = "*"
-"""The scope that holds every other."""
 USE_NOTED_EVERY = timedelta(minutes=1)
 """A busy key must not turn every read into a write."""
 
@@ -61,9 +60,9 @@ def issue_key(
 ) -> tuple[ApiKey, str]:
     """Make a key for a client; return it with its text, which cannot be shown again.
 
-    Raises InvalidError for a name that is empty or too long, no scope, or a past expiry.
+    Raises InvalidError for a name that is empty or too long, what is no scope, or a past expiry.
     """
-    _check_key(name, scopes, expires_at, clock.now())
+    _check_key(name, expires_at, clock.now())
     prefix = secrets.token_hex(PREFIX_BYTES)
     text = f"{MARK}_{prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
     key = ApiKey(
@@ -72,7 +71,7 @@ def issue_key(
         name=name.strip(),
         prefix=f"{MARK}_{prefix}",
         key_hash=_hash(text),
-        scopes=list(scopes),
+        scopes=checked_scopes(scopes, field="scopes"),
         expires_at=expires_at,
         created_at=clock.now(),
     )
@@ -81,13 +80,9 @@ def issue_key(
     return key, text
 
 
-def _check_key(
-    name: str, scopes: Sequence[str], expires_at: datetime | None, now: datetime
-) -> None:
+def _check_key(name: str, expires_at: datetime | None, now: datetime) -> None:
     if not 0 < len(name.strip()) <= 100:
         raise InvalidError("a key needs a name of 1 to 100 characters", field="name")
-    if not scopes:
-        raise InvalidError("a key needs a scope", field="scopes", remedy='use ["*"] for all')
     if expires_at is not None and expires_at <= now:
         raise InvalidError("a key cannot expire in the past", field="expires_at")
 
@@ -112,12 +107,17 @@ def authenticate(session: Session, clock: Clock, text: str) -> ApiKey:
             )
         )
     if key is None:
-        raise UnauthenticatedError(
-            "this API key is not valid",
-            field="Authorization",
-            remedy="send `Authorization: Bearer ex_…` with a key that is in force",
-        )
+        raise refusal()
     return key
+
+
+def refusal() -> UnauthenticatedError:
+    """Return the one answer for every key that is not in force, whatever the reason."""
+    return UnauthenticatedError(
+        "this API key is not valid",
+        field="Authorization",
+        remedy="send `Authorization: Bearer ex_…` with a key that is in force",
+    )
 
 
 def note_use(session: Session, clock: Clock, *, key_id: int) -> bool:
@@ -134,11 +134,6 @@ def note_use(session: Session, clock: Clock, *, key_id: int) -> bool:
         .execution_options(synchronize_session=False)
     )
     return noted.first() is not None
-
-
-def permits(key: ApiKey, scope: str) -> bool:
-    """Say whether a key may do what needs `scope`."""
-    return EVERYTHING in key.scopes or scope in key.scopes
 
 
 def revoke_key(session: Session, clock: Clock, *, client_id: int, key_id: int) -> ApiKey:

@@ -59,7 +59,6 @@ class User(Base):
     timezone: Mapped[str | None] = mapped_column(String(64))
     language: Mapped[str | None] = mapped_column(String(16))
     preferences: Mapped[dict[str, Any] | None]
-    permissions: Mapped[list[str] | None]
     last_login: Mapped[datetime | None]
     login_count: Mapped[int] = mapped_column(default=0)
     failed_login_attempts: Mapped[int] = mapped_column(default=0)
@@ -84,6 +83,8 @@ class ClientRole(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     role: Mapped[Role]
+    permissions: Mapped[list[str]] = mapped_column(default=list)
+    """Single actions this user has at this client beyond the role (accounts/permission.py)."""
     created_at: Mapped[datetime]
 
 
@@ -175,10 +176,17 @@ def user_by_email(session: Session, email: str) -> User | None:
 
 def role_at(session: Session, *, user_id: int, client_id: int) -> Role | None:
     """Return what a user may do at a client; None means nothing. Raises NotFoundError."""
+    held = held_at(session, user_id=user_id, client_id=client_id)
+    return held and held[0]
+
+
+def held_at(session: Session, *, user_id: int, client_id: int) -> tuple[Role, list[str]] | None:
+    """Return a user's role at a client and the single actions beyond it. Raises NotFoundError."""
     if user(session, user_id).role is Role.SUPER_ADMIN:
-        return Role.SUPER_ADMIN
-    return session.scalar(
-        select(ClientRole.role).where(
+        return Role.SUPER_ADMIN, []
+    held = session.execute(
+        select(ClientRole.role, ClientRole.permissions).where(
             ClientRole.user_id == user_id, ClientRole.client_id == client_id
         )
-    )
+    ).first()
+    return held and (held.role, held.permissions)

@@ -30,10 +30,11 @@ from members.referral import Tree, refer, referral_code, referrals
 from members.spending import Recorded, record_order, record_refund
 from members.tracking import Refused, ToldEvent, Tracked, member_told, track
 
-bp = Resource("activity", about="What members do: events, orders, referrals")
+bp = Resource("activity", about="What members do: events, orders, referrals", room="members")
 
 
 @bp.post("/events")
+@bp.action("events:write")
 @bp.arguments(TrackSchema)
 @bp.response(200, TrackedSchema)
 def track_events(data: dict[str, Any]) -> Tracked:
@@ -75,6 +76,7 @@ def member_events(query: dict[str, Any], member_id: int) -> dict[str, Any]:
 
 
 @bp.post("/orders")
+@bp.action("events:write")
 @bp.arguments(OrderRequestSchema)
 @bp.response(200, OrderSchema)
 def tell_order(data: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def tell_order(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.post("/orders/<string:order_id>/refund")
+@bp.action("events:write")
 @bp.arguments(RefundRequestSchema)
 @bp.response(200, OrderSchema)
 def tell_refund(data: dict[str, Any], order_id: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from members.belonging import names_of, segments_of, stays_page
 from members.membership import SegmentMembership
 from members.segment import Pin, SegmentMember, belonging, spoken
 
-bp = Resource("belonging", about="Who belongs to a segment, and who did")
+bp = Resource("belonging", about="Who belongs to a segment, and who did", room="segments")
 
 
 @bp.get(f"/segments/{ID}/members")
@@ -159,6 +159,7 @@ def drop_pin(segment_id: int, member_id: int) -> None:
 
 
 @bp.get(f"/members/{MEMBER_ID}/segments")
+@bp.action("members:read")
 @bp.response(200, page_of(BelongingSchema))
 def member_segments(member_id: int) -> dict[str, Any]:
     """List the segments a member is in now, why, and since when where that is tracked."""
@@ -186,6 +187,7 @@ def member_segments(member_id: int) -> dict[str, Any]:
 
 
 @bp.get(f"/members/{MEMBER_ID}/segments/history")
+@bp.action("members:read")
 @bp.arguments(PageQuery, location="query")
 @bp.response(200, page_of(StaySchema))
 def member_history(query: dict[str, Any], member_id: int) -> dict[str, Any]:

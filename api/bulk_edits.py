@@ -16,7 +16,7 @@ from members import bulk
 from members.bulk import BulkEdit
 from members.change import plain
 
-bp = Resource("bulk-edits", about="One change of many members")
+bp = Resource("bulk-edits", about="One change of many members", room="members")
 ID = "<int(min=1,max=9223372036854775807):bulk_id>"
 
 

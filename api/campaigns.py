@@ -102,6 +102,7 @@ def check(campaign_id: int) -> preflight.Preflight:
 
 
 @bp.post(f"/campaigns/{ID}/launch")
+@bp.action("campaigns:launch")
 @bp.response(202, LaunchSchema)
 def launch(campaign_id: int) -> dict[str, Any]:
     """Launch a draft. Launching again changes nothing and answers the same."""
@@ -112,6 +113,7 @@ def launch(campaign_id: int) -> dict[str, Any]:
 
 
 @bp.post(f"/campaigns/{ID}/pause")
+@bp.action("campaigns:launch")
 @bp.response(200, CampaignSchema)
 def pause(campaign_id: int) -> dict[str, Any]:
     """Pause: nothing more leaves; what is on the wire finishes."""
@@ -121,6 +123,7 @@ def pause(campaign_id: int) -> dict[str, Any]:
 
 
 @bp.post(f"/campaigns/{ID}/resume")
+@bp.action("campaigns:launch")
 @bp.response(200, CampaignSchema)
 def resume(campaign_id: int) -> dict[str, Any]:
     """Go on with what was not sent yet."""
@@ -131,6 +134,7 @@ def resume(campaign_id: int) -> dict[str, Any]:
 
 
 @bp.post(f"/campaigns/{ID}/cancel")
+@bp.action("campaigns:launch")
 @bp.response(200, CampaignSchema)
 def cancel(campaign_id: int) -> dict[str, Any]:
     """Stop for good: what was not sent is skipped as cancelled."""

@@ -11,7 +11,7 @@ from api.openapi import Resource
 from api.schemas.field import Instant, money
 from api.schemas.page import Name, Tags
 
-bp = Resource("clients", about="The company or shop that everything belongs to")
+bp = Resource("clients", about="The company or shop that everything belongs to", room="settings")
 SIZES = ("1-10", "11-50", "51-200", "201-500", "500+")
 
 

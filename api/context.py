@@ -11,7 +11,8 @@ from flask.wrappers import Response
 from sqlalchemy.orm import Session
 
 from accounts.audit import record
-from accounts.key import ApiKey
+from accounts.principal import Principal
+from api.openapi import READS
 from channels.adapter import HttpClient
 from communications.content import ContentStore
 from communications.reference import References
@@ -19,10 +20,9 @@ from communications.urls import Urls
 from core.address import AddressHasher
 from core.clock import Clock
 from core.db import Sessions, is_sqlite
+from core.errors import ForbiddenError
 from core.secret import Vault
 from core.settings import Settings
-
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Bell(Protocol):
@@ -112,19 +112,27 @@ def clock() -> Clock:
     return services().clock
 
 
-def key() -> ApiKey:
-    """Return the API key of the caller (api.auth put it there)."""
-    return cast("ApiKey", g.api_key)
+def principal() -> Principal:
+    """Return who acts and what they may do (api.auth put it there)."""
+    return cast("Principal", g.principal)
 
 
 def client_id() -> int:
-    """Return the client of the caller: the only client this request can see."""
-    return key().client_id
+    """Return the client of the caller: the only client this request can see.
+
+    Raises ForbiddenError for a person who has none.
+    """
+    found = principal().client_id
+    if found is None:
+        raise ForbiddenError(
+            "you act for no client", remedy="ask an admin of the client for a role there"
+        )
+    return found
 
 
 def actor() -> str:
     """Return who acts, for the audit log."""
-    return f"key:{key().id}"
+    return principal().actor
 
 
 def audit(action: str, target: str) -> None:

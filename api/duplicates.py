@@ -21,7 +21,7 @@ from members.duplicates import (
 )
 from members.merge import Merge, merge
 
-bp = Resource("duplicates", about="Members that may be one person")
+bp = Resource("duplicates", about="Members that may be one person", room="members")
 ID = "<int(min=1,max=9223372036854775807):duplicate_id>"
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.context import audit, client_id, clock, db, key, services
+from api.context import audit, client_id, clock, db, principal, services
 from api.members import ID
 from api.openapi import Resource
 from api.paging import by_id, paged
@@ -59,6 +59,7 @@ def get_metrics(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.get("/elevate/people")
+@bp.action("members:read")
 @bp.response(200, FunnelSchema)
 def get_people() -> dict[str, Any]:
     """Count the members at each of the nine steps."""
@@ -88,6 +89,7 @@ def create_snapshot(data: dict[str, Any]) -> Any:
 
 
 @bp.get(f"/members/{ID}/stages")
+@bp.action("members:read")
 @bp.response(200, MemberStagesSchema)
 def get_member_stages(member_id: int) -> dict[str, Any]:
     """Show how far a member is with each of the nine steps."""
@@ -99,7 +101,7 @@ def get_member_stages(member_id: int) -> dict[str, Any]:
 @bp.response(200, ClassSchema)
 def get_class() -> dict[str, Any]:
     """Show the clients that the key's user teaches: stars, who is stuck, last active."""
-    user_id = key().user_id
+    user_id = principal().user_id
     if user_id is None:
         raise ForbiddenError(
             "this key belongs to no user, so it teaches nobody",

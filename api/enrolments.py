@@ -28,7 +28,7 @@ from campaigns.journeys.people import Story, Which, people_page, story
 from campaigns.journeys.results import Results, results
 from members.queries import segment
 
-bp = Resource("enrolments", about="People in journeys")
+bp = Resource("enrolments", about="People in journeys", room="journeys")
 ENROLMENT = "<int(min=1,max=9223372036854775807):enrolment_id>"
 
 
@@ -54,6 +54,7 @@ def list_people(query: dict[str, Any], journey_id: int) -> dict[str, Any]:
 
 
 @bp.post(f"/journeys/{ID}/enrolments")
+@bp.action("journeys:launch")
 @bp.arguments(EnrolSchema)
 @bp.response(200, EnrolledSchema)
 def enrol(data: dict[str, Any], journey_id: int) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def show(journey_id: int, enrolment_id: int) -> Story:
 
 
 @bp.post(f"/journeys/{ID}/interventions")
+@bp.action("journeys:launch")
 @bp.arguments(InterventionSchema)
 @bp.response(200, IntervenedSchema)
 def act(data: dict[str, Any], journey_id: int) -> dict[str, Any]:

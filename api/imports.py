@@ -208,6 +208,7 @@ class ExportQuery(Schema):
 
 
 @bp.get("/members/export")
+@bp.action("exports:write")
 @bp.arguments(ExportQuery, location="query")
 @bp.response(200, FILE, content_type=MIMETYPES[ExportFormat.CSV])
 @bp.doc(responses={200: FILES})

@@ -174,6 +174,7 @@ def plan(journey_id: int) -> dict[str, Any]:
 
 
 @bp.post(f"/journeys/{ID}/publish")
+@bp.action("journeys:launch")
 @bp.response(200, JourneySchema)
 def publish_journey(journey_id: int) -> Any:
     """Make the draft what members enter from now on. Again changes nothing; who is inside stays."""
@@ -184,6 +185,7 @@ def publish_journey(journey_id: int) -> Any:
 
 
 @bp.post(f"/journeys/{ID}/pause")
+@bp.action("journeys:launch")
 @bp.response(200, JourneySchema)
 def pause(journey_id: int) -> Any:
     """Freeze everyone: nobody enters, and those inside stand still."""
@@ -193,6 +195,7 @@ def pause(journey_id: int) -> Any:
 
 
 @bp.post(f"/journeys/{ID}/drain")
+@bp.action("journeys:launch")
 @bp.response(200, JourneySchema)
 def drain(journey_id: int) -> Any:
     """Stop new entries only: those inside go on to their end."""
@@ -202,6 +205,7 @@ def drain(journey_id: int) -> Any:
 
 
 @bp.post(f"/journeys/{ID}/resume")
+@bp.action("journeys:launch")
 @bp.response(200, JourneySchema)
 def resume(journey_id: int) -> Any:
     """Go on. What happened meanwhile lets nobody in."""
@@ -212,6 +216,7 @@ def resume(journey_id: int) -> Any:
 
 
 @bp.post(f"/journeys/{ID}/archive")
+@bp.action("journeys:launch")
 @bp.response(200, JourneySchema)
 def archive(journey_id: int) -> Any:
     """End it: nobody enters, and those inside are taken out."""
@@ -270,6 +275,7 @@ def preview_move(query: dict[str, Any], journey_id: int) -> moving.Preview:
 
 
 @bp.post(f"/journeys/{ID}/move")
+@bp.action("journeys:launch")
 @bp.arguments(MoveSchema)
 @bp.response(200, MovedSchema)
 def move(data: dict[str, Any], journey_id: int) -> moving.Moved:

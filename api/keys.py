@@ -5,14 +5,15 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from accounts import key as keys
-from api.context import audit, client_id, clock, db
+from accounts.permission import GROUPS, PERMISSIONS, within
+from accounts.principal import key_limit
+from api.context import audit, client_id, clock, db, principal
 from api.openapi import Resource
 from api.paging import all_of
 from api.schemas.field import Instant
 from api.schemas.page import page_of
 
 bp = Resource("api-keys", about="How programs speak for a client")
-SCOPES = ("*", "read", "write", "messages:resolve")
 
 
 class NewKeySchema(Schema):
@@ -20,9 +21,10 @@ class NewKeySchema(Schema):
 
     name = fields.String(required=True, validate=validate.Length(min=1, max=100))
     scopes = fields.List(
-        fields.String(validate=validate.OneOf(SCOPES)),
+        fields.String(validate=validate.OneOf([*GROUPS, *PERMISSIONS])),
         load_default=["*"],
-        validate=validate.Length(min=1, max=len(SCOPES)),
+        validate=validate.Length(min=1, max=len(PERMISSIONS)),
+        metadata={"description": "actions of docs/reference/permissions.md; `read`, `write`, `*`"},
     )
     expires_at = Instant(allow_none=True, load_default=None)
 
@@ -57,8 +59,12 @@ def list_keys() -> Any:
 @bp.arguments(NewKeySchema)
 @bp.response(201, MadeKeySchema)
 def make(data: dict[str, Any]) -> dict[str, Any]:
-    """Make a key. Its text is in this answer and nowhere else."""
-    made, text = keys.issue_key(db(), clock(), client_id=client_id(), **data)
+    """Make a key that may no more than its maker. Its text is in this answer and nowhere else."""
+    owner = principal().user_id
+    held = key_limit(db(), user_id=owner, client_id=client_id())
+    for action in sorted(within(data["scopes"], held)):
+        principal().require(action)
+    made, text = keys.issue_key(db(), clock(), client_id=client_id(), user_id=owner, **data)
     audit("api_key.create", f"api_key:{made.id}")
     columns = {column.key: getattr(made, column.key) for column in keys.ApiKey.__table__.columns}
     return columns | {"key": text}

@@ -8,7 +8,7 @@ envelope with a cursor instead of a header.
 from collections.abc import Callable
 from functools import cached_property, partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Request, jsonify
 from flask.wrappers import Response
@@ -43,6 +43,12 @@ class Problem(Schema):
     errors = fields.List(fields.Nested(ProblemDetail))
 
 
+View = TypeVar("View", bound=Callable[..., Any])
+OPEN = "open"
+"""In the place of an action: an operation that needs no caller."""
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
 class Parser(FlaskParser):
     """Reads requests; refuses what it does not know."""
 
@@ -71,12 +77,41 @@ class Parser(FlaskParser):
 
 
 class Resource(Blueprint):
-    """A blueprint of one resource under /api/v1."""
+    """A blueprint of one resource under /api/v1.
+
+    An operation needs the action `<room>:read` when it reads and `<room>:write` when it writes;
+    `action` names another. The room is the resource's name unless one is given.
+    """
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, name: str, *, about: str) -> None:
+    def __init__(self, name: str, *, about: str, room: str | None = None) -> None:
         super().__init__(name, name, url_prefix="/api/v1", description=about)
+        self.room = room or name.replace("-", "_")
+
+    @staticmethod
+    def action(name: str) -> Callable[[View], View]:
+        """Let an operation need this action; write it anywhere below the route."""
+
+        def named(view: View) -> View:
+            setattr(view, "action", name)  # noqa: B010  (functions have no such attribute to types)
+            return view
+
+        return named
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register an operation, and say in the document which action it needs."""
+        register: Callable[[View], View] = super().route(rule, **options)
+        (method,) = options["methods"]
+        usual = f"{self.room}:{'read' if method in READS else 'write'}"
+
+        def registered(view: View) -> View:
+            action = getattr(view, "action", usual)
+            told = {"security": []} if action == OPEN else {"x-action": action}
+            described: View = self.doc(**told)(self.action(action)(view))
+            return register(described)
+
+        return registered
 
     def register_views_in_doc(self, api: "ProblemApi", *place: Any, **options: Any) -> None:
         """Leave the description for when the document is asked for: it is most of a start."""
@@ -110,6 +145,9 @@ class ProblemApi(Api):
         return spec
 
 
+SECURITY = {
+    "key": {"type": "http", "scheme": "bearer", "description": "an API key, `ex_…`"},
+}
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head"})
 
 
@@ -127,7 +165,7 @@ def make(app: Flask) -> ProblemApi:
         OPENAPI_VERSION="3.1.0",
         API_SPEC_OPTIONS={
             "components": {
-                "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": SECURITY,
             },
             "security": [{"key": []}],
             "info": {"description": "Campaigns, people and the log of every message."},
@@ -136,6 +174,7 @@ def make(app: Flask) -> ProblemApi:
     api = ProblemApi(app)
 
     @app.get("/api/v1/openapi.json")
+    @Resource.action(OPEN)
     def openapi() -> Response:
         """Serve the OpenAPI document."""
         return jsonify(api.document)

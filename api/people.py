@@ -34,7 +34,7 @@ from members.identity import forget_outside, name_outside
 from members.merge import Merge, merge, merges_page, undo_merge
 from members.note import MemberNote, delete_note, notes_page, write_note
 
-bp = Resource("people", about="What belongs to one member")
+bp = Resource("people", about="What belongs to one member", room="members")
 ROW = "<int(min=1,max=9223372036854775807):{}>"
 ADDRESS_ID, NOTE_ID, MERGE_ID = (ROW.format(name) for name in ("address_id", "note_id", "merge_id"))
 
@@ -138,6 +138,7 @@ def list_notes(query: dict[str, Any], member_id: int) -> dict[str, Any]:
 
 
 @bp.post(f"/members/{ID}/notes")
+@bp.action("members:note")
 @bp.arguments(NoteSchema)
 @bp.response(201, NoteSchema)
 def add_note(data: dict[str, Any], member_id: int) -> MemberNote:
@@ -208,6 +209,7 @@ def _edge(cursor: str | None) -> Edge | None:
 
 
 @bp.post(f"/members/{ID}/erasure")
+@bp.action("members:erase")
 @bp.response(201, ErasureSchema)
 def erase_member(member_id: int) -> Erasure:
     """Forget a deleted member for good, and get a receipt; suppressions of it stay."""

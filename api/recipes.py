@@ -37,6 +37,7 @@ def show_preview(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.post("/recipes/install")
+@bp.action("journeys:write")
 @bp.arguments(RecipeQuery)
 @bp.response(200, InstalledSchema)
 def install_recipe(data: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def get_foundation() -> dict[str, Any]:
 
 
 @bp.put("/foundation")
+@bp.action("foundation:write")
 @bp.arguments(FoundationSchema)
 @bp.response(200, FoundationShownSchema)
 def put_foundation(data: dict[str, Any]) -> dict[str, Any]:

@@ -69,3 +69,4 @@ def register(app: Flask) -> None:
     made = openapi.make(app)
     for resource in RESOURCES:
         made.register_blueprint(resource.bp)
+    auth.check(app)

@@ -16,6 +16,7 @@ bp = Resource("scores", about="Engagement, lifetime value, churn risk, and what 
 
 
 @bp.get(f"/members/{ID}/scores")
+@bp.action("members:read")
 @bp.response(200, page_of(ScoreSchema))
 def member_scores(member_id: int) -> dict[str, Any]:
     """Show a member's numbers with their reasons, as they were last computed."""
@@ -25,6 +26,7 @@ def member_scores(member_id: int) -> dict[str, Any]:
 
 
 @bp.get(f"/members/{ID}/recommendations")
+@bp.action("members:read")
 @bp.response(200, page_of(RecommendationSchema))
 def member_recommendations(member_id: int) -> dict[str, Any]:
     """Advise on the next channel, hour and thing to do, with the evidence; nothing is sent."""

@@ -76,6 +76,7 @@ def add(data: dict[str, Any]) -> None:
 
 
 @bp.post("/suppressions/lift")
+@bp.action("suppressions:lift")
 @bp.arguments(LiftSchema)
 @bp.response(200, LiftedSchema)
 def lift_suppression(data: dict[str, Any]) -> dict[str, int]:

@@ -95,6 +95,7 @@ def evaluate(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.get("/tiers/near")
+@bp.action("members:read")
 @bp.arguments(NearQuery, location="query")
 @bp.response(200, page_of(NearSchema))
 def near(query: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +113,7 @@ def near(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.get("/tiers/falling")
+@bp.action("members:read")
 @bp.arguments(PageQuery, location="query")
 @bp.response(200, page_of(FallingSchema))
 def falling(query: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +125,7 @@ def falling(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.get(f"/members/{ID}/tier-history")
+@bp.action("members:read")
 @bp.arguments(PageQuery, location="query")
 @bp.response(200, page_of(TierChangeSchema))
 def tier_history(query: dict[str, Any], member_id: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from communications.communication import Reason
 from communications.reconcile import Checked, Reconciler
 from communications.unknown import Decision, Which, unknown_groups
 
-bp = Resource("unknown", about="Messages nobody can tell were sent or not")
+bp = Resource("unknown", about="Messages nobody can tell were sent or not", room="messages")
 
 
 @bp.get("/unknown")
@@ -28,10 +28,11 @@ def show() -> dict[str, Any]:
 
 
 @bp.post("/unknown/resolve")
+@bp.action("messages:resolve")
 @bp.arguments(ResolveSchema)
 @bp.response(200, ResolvedSchema)
 def resolve(data: dict[str, Any]) -> dict[str, Any]:
-    """Decide (scope messages:resolve); a receipt that comes later is believed all the same."""
+    """Decide (action messages:resolve); a receipt that comes later is believed all the same."""
     decision = Decision(data["decision"])
     done = again.resolve(
         db(),
@@ -48,6 +49,7 @@ def resolve(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.post("/unknown/check")
+@bp.action("messages:check")
 @bp.arguments(CheckSchema)
 @bp.response(200, CheckedSchema)
 def check(data: dict[str, Any]) -> Checked:
