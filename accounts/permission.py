@@ -48,6 +48,7 @@ _MANAGER = {
     "imports:read": "Look at imports and their rejects",
     "imports:write": "Import people",
     "exports:write": "Export people, messages and results",
+    "communications:write": "Send messages to single members",
     "campaigns:launch": "Launch, pause, resume and cancel campaigns",
     "journeys:launch": "Publish, pause, resume and archive journeys; let people in, move them",
     "suppressions:write": "Suppress addresses",
