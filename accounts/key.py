@@ -120,6 +120,11 @@ def refusal() -> UnauthenticatedError:
     )
 
 
+def key_of_text(session: Session, text: str) -> ApiKey | None:
+    """Return the key with this text, in force or not: for telling whose it was, no more."""
+    return session.scalar(select(ApiKey).where(ApiKey.key_hash == _hash(text)))
+
+
 def note_use(session: Session, clock: Clock, *, key_id: int) -> bool:
     """Write down that a key was used, at most once a minute; say whether it was written."""
     now = clock.now()

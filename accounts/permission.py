@@ -44,7 +44,8 @@ _USER = {
 }
 _MANAGER = {
     "members:write": "Add, change, merge and delete people; consents, tags, bulk edits",
-    "events:write": "Tell of events, orders and refunds",
+    "events:write": "Tell of events; a key with this alone may stand in a web page",
+    "orders:write": "Tell of orders and refunds",
     "imports:read": "Look at imports and their rejects",
     "imports:write": "Import people",
     "exports:write": "Export people, messages and results",

@@ -76,7 +76,7 @@ def member_events(query: dict[str, Any], member_id: int) -> dict[str, Any]:
 
 
 @bp.post("/orders")
-@bp.action("events:write")
+@bp.action("orders:write")
 @bp.arguments(OrderRequestSchema)
 @bp.response(200, OrderSchema)
 def tell_order(data: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def tell_order(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.post("/orders/<string:order_id>/refund")
-@bp.action("events:write")
+@bp.action("orders:write")
 @bp.arguments(RefundRequestSchema)
 @bp.response(200, OrderSchema)
 def tell_refund(data: dict[str, Any], order_id: str) -> dict[str, Any]:

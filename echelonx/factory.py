@@ -14,7 +14,7 @@ import api.register
 from core.log import configure
 from core.settings import Settings
 from echelonx import probes, wiring
-from webhooks import receive, tracking
+from webhooks import collector, receive, tracking
 
 
 def create_app(services: wiring.Services) -> Flask:
@@ -24,6 +24,7 @@ def create_app(services: wiring.Services) -> Flask:
     receiving = dataclasses.replace(services, bell=services.receipt_bell)
     app.register_blueprint(receive.blueprint(receiving))
     app.register_blueprint(tracking.blueprint(receiving))
+    app.register_blueprint(collector.blueprint(receiving))
     api.register.register(app)
     app.register_blueprint(probes.blueprint(services))
     return app

@@ -3,7 +3,7 @@
 | role | threads |
 | - | - |
 | `web` | the web server's, see server.py |
-| `worker` | fan-out, inbox, care, journeys, imports, scores, a lane per account, broker listener |
+| `worker` | fan-out, inbox, collector, care, journeys, imports, scores, lanes, broker listener |
 | `scheduler` | the tick |
 
 Invariants
@@ -42,6 +42,7 @@ from scheduling.bell import LocalBell
 from scheduling.pump import Pump
 from scheduling.worker import BEAT_SECONDS, Worker, beat, leave
 from webhooks import apply
+from webhooks.collecting import collecting
 
 log = get(__name__)
 
@@ -171,10 +172,12 @@ class Runner:
         care = Care(services.sessions, services.clock, self._lanes, tally, lease_seconds=lease)
         tracking = Tracking(services.sessions, services.clock).unit
         bell, inbox = services.send_bell, services.inbox_bell
+        collect = collecting(services).step
         soon = min(interval, SOON_SECONDS)
         return [
             Pump("fan-out", expand, bell=bell, interval=soon, rest=REST_SECONDS),
             Pump("inbox", digest, bell=inbox, interval=soon, rest=SET_SECONDS),
+            Pump("collector", collect, bell=inbox, interval=soon, rest=SET_SECONDS),
             Pump("care", care.unit, bell=bell, interval=soon, rest=SET_SECONDS),
             Pump("asking", Asking(services).unit, bell=LocalBell(), interval=interval),
             Pump("segments", tracking, bell=LocalBell(), interval=min(interval, LOOK_SECONDS)),

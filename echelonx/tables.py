@@ -47,6 +47,8 @@ MODULES = (
     "scheduling.occurrence",
     "scheduling.worker",
     "webhooks.click",
+    "webhooks.collected",
+    "webhooks.dropped",
     "webhooks.inbox",
 )
 

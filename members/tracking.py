@@ -31,14 +31,15 @@ from core.rows import table
 from core.sql import insert_into
 from members.errors import MemberInvalidError
 from members.event import Event, EventKey
-from members.identity import ANONYMOUS, attach, resolve
+from members.identity import ANONYMOUS, resolve
 from members.member import Member
 from members.person import Person, read_person
 from members.queries import member
 from members.rollup import Happening, add
 from members.signal import EVENT, Heard, signal
 from members.touch import touch
-from members.upsert import Existing, upsert
+from members.upsert import Existing, take_turn, upsert
+from members.visitor import meet, visitor_key
 
 MAX_EVENTS = 1000
 MAX_NAME, MAX_MESSAGE_ID = 100, 128
@@ -87,6 +88,10 @@ class Tracked:
     new: int
     duplicates: int
     rejected: list[Refused]
+    members: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """The message id of each new event → whose it is."""
+    absorbed: Mapping[int, int] = field(default_factory=dict, compare=False)
+    """Visitors who turned out to be somebody: their id → that member's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +143,13 @@ def track(
         kept.setdefault(one.digest, one)
     ids = _new_keys(session, client_id, list(kept.values()))
     fresh = [one for digest, one in kept.items() if digest in ids]
-    if fresh:
-        people = _people(session, clock, hasher, client_id, fresh)
-        _store(session, client_id, fresh, ids, people, now)
     duplicates = len(events) - len(refused) - len(fresh)
-    return Tracked(new=len(fresh), duplicates=duplicates, rejected=refused)
+    if not fresh:
+        return Tracked(new=0, duplicates=duplicates, rejected=refused)
+    people, absorbed = _people(session, clock, hasher, client_id, fresh)
+    _store(session, client_id, fresh, ids, people, now)
+    members = {one.told.message_id: people[one.who] for one in fresh}
+    return Tracked(len(fresh), duplicates, refused, members, absorbed)
 
 
 def member_told(
@@ -272,39 +279,42 @@ def _people(
     hasher: AddressHasher,
     client_id: int,
     events: Sequence[_Read],
-) -> dict[tuple[Any, ...], int]:
-    """Find the members the events are about, and make those nobody knew."""
+) -> tuple[dict[tuple[Any, ...], int], dict[int, int]]:
+    """Find the members the events are about, and make those nobody knew.
+
+    Returns also which visitors were absorbed by whom.
+    """
+    take_turn(session, client_id)
     who = {one.who: one for one in events}
-    names = {(ANONYMOUS, one.anonymous_id) for one in who.values() if one.anonymous_id}
-    known = resolve(session, client_id=client_id, names=names)
-    found: dict[tuple[Any, ...], int] = {}
-    unknown: list[_Read] = []
-    for key, one in who.items():
-        held = known.get((ANONYMOUS, one.anonymous_id or ""))
-        if held is not None and not _is_named(one):
-            found[key] = held
-        else:
-            unknown.append(one)
-    named = [one for one in unknown if _is_named(one)]
-    # Whoever is only an anonymous id is one new member for each id.
-    nameless = {one.anonymous_id: one for one in unknown if not _is_named(one)}
-    wanted = [*named, *nameless.values()]
+    named = [one for one in who.values() if _is_named(one)]
+    visiting = {one.anonymous_id or "": key for key, one in who.items() if not _is_named(one)}
+    names = [(ANONYMOUS, one) for one in visiting]
+    known = {
+        one: held for (_, one), held in resolve(session, client_id=client_id, names=names).items()
+    }
+    met = {one.anonymous_id for one in named}
+    strangers = [one for one in visiting if one not in known and one not in met]
+    people = [one.person for one in named]
+    people += [Person(fields={"member_id": visitor_key()}) for _ in strangers]
     written = upsert(
         session,
         clock,
         hasher,
         client_id=client_id,
-        people=[one.person for one in wanted],
+        people=people,
         existing=Existing.SKIP,
         source="event",
     )
-    links: list[tuple[str, str, int]] = []
-    for one, (_, member_id) in zip(wanted, written, strict=True):
-        found[one.who] = member_id
+    ids = [member_id for _, member_id in written]
+    found = {one.who: member_id for one, member_id in zip(named, ids, strict=False)}
+    links: dict[str, int] = dict(zip(strangers, ids[len(named) :], strict=True))
+    for one in named:
         if one.anonymous_id:
-            links.append((ANONYMOUS, one.anonymous_id, member_id))
-    attach(session, client_id=client_id, names=links)
-    return found
+            links.setdefault(one.anonymous_id, found[one.who])
+    absorbed = meet(session, clock, client_id=client_id, names=links)
+    for anonymous_id, key in visiting.items():
+        found[key] = known[anonymous_id] if anonymous_id in known else links[anonymous_id]
+    return {key: absorbed.get(one, one) for key, one in found.items()}, absorbed
 
 
 def _is_named(one: _Read) -> bool:

@@ -1,8 +1,11 @@
 """`key` and `user`: who may use the engine."""
 
+from collections.abc import Sequence
+
 import click
 
 from accounts.key import issue_key
+from accounts.permission import EVERYTHING
 from accounts.user import Role, create_user
 from core.db import write
 from echelonx.commands.output import answer, as_json, facts, note
@@ -16,17 +19,23 @@ def key() -> None:
 
 @key.command("new")
 @click.option("--name", required=True, help="What it is for.")
+@click.option(
+    "--scope", "scopes", multiple=True, help="What it may do; everything without. Repeat it."
+)
 @client_option
 @as_json
-def new(name: str, client_id: int | None, as_json: bool) -> None:
+def new(name: str, scopes: Sequence[str], client_id: int | None, as_json: bool) -> None:
     """Make an API key. It is printed once.
 
     \b
     echelonx key new --name "Checkout"
+    echelonx key new --name "Web shop" --scope events:write
     """
     with opened() as services, write(services.sessions) as session:
         client = chosen(session, client_id)
-        row, text = issue_key(session, services.clock, client_id=client.id, name=name)
+        row, text = issue_key(
+            session, services.clock, client_id=client.id, name=name, scopes=scopes or (EVERYTHING,)
+        )
         made = {"id": row.id, "client": client.id, "name": row.name, "key": text}
     answer(made, text, as_json=as_json)
     note("Keep it: it is not shown again.")
