@@ -13,7 +13,7 @@ from sqlalchemy import ForeignKey, Index, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.clock import Clock
-from core.db import Base
+from core.db import Base, BigId
 from core.sql import insert_into
 
 DAYS_KEPT = 30
@@ -32,7 +32,7 @@ class DroppedEvents(Base):
     """`track`, `identify`, …; `?` where it says none."""
     reason: Mapped[str] = mapped_column(String(32), primary_key=True)
     count: Mapped[int]
-    key_id: Mapped[int | None]
+    key_id: Mapped[int | None] = mapped_column(BigId)
     """The API key that told the last of them."""
     message_id: Mapped[str | None] = mapped_column(String(100))
     """Of the last of them."""

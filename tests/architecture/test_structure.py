@@ -30,8 +30,11 @@ EDGES = {
     "members/importing.py": "each chunk of a file is one transaction",
     "scheduling/tick.py": "each occurrence is fired in one transaction",
     "webhooks/apply.py": "a set of receipts and their effects are one transaction",
+    "webhooks/collecting.py": "a set of events and all that follows from them are one transaction",
+    "webhooks/collector.py": "events are stored before they are acknowledged",
     "webhooks/receive.py": "a receipt is stored before it is acknowledged",
     "webhooks/tracking.py": "a click is stored before it is answered",
+    "webhooks/write_key.py": "that a key was used is noted whatever becomes of its request",
 }
 """Who may commit outside the front door (echelonx/), and why."""
 
