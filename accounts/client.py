@@ -1,7 +1,7 @@
 """Client: the tenant everything belongs to."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -86,10 +86,14 @@ CHANGEABLE = frozenset(
     {
         "name", "email", "phone", "address", "website", "industry", "company_size",
         "billing_address", "tax_id", "logo_url", "notes", "tags", "timezone", "country",
-        "settings", "status",
+        "settings", "status", "contract_start", "contract_end", "monthly_spend_limit",
     }
 )  # fmt: skip
 """What a caller may set; the rest the engine sets itself."""
+CONTRACT = frozenset({"status", "contract_start", "contract_end", "monthly_spend_limit"})
+"""Of these, what is agreed with a client: super admins set it, not the client."""
+SIZES = ("1-10", "11-50", "51-200", "201-500", "500+")
+MAX_LIMIT = Decimal(10) ** 10
 
 
 def create_client(
@@ -111,6 +115,7 @@ def create_client(
         {"name": name, "country": country, "timezone": timezone, "address": address, **fields},
         country,
     )
+    _check_contract(values)
     if "settings" in values:
         values["settings"] = checked_settings(values["settings"], {})
     now = clock.now()
@@ -127,6 +132,9 @@ def update_client(session: Session, clock: Clock, *, client_id: int, **changes: 
     """
     found = client(session, client_id)
     values = _checked(changes, changes.get("country", found.country))
+    _check_contract(
+        {"contract_start": found.contract_start, "contract_end": found.contract_end} | values
+    )
     if "settings" in values:
         values["settings"] = checked_settings(values["settings"], found.settings)
     for name, value in values.items():
@@ -177,9 +185,7 @@ def _checked(values: Mapping[str, Any], country: str | None) -> dict[str, Any]:
     if unknown:
         raise InvalidError(f"a client has no field {unknown[0]} to set", field=unknown[0])
     checked = dict(values)
-    for name, check in (
-        ("name", _name), ("country", _country), ("timezone", checked_timezone), ("email", _email),
-    ):  # fmt: skip
+    for name, check in CHECKS.items():
         if name in checked:
             checked[name] = check(checked[name])
     if checked.get("phone"):
@@ -216,3 +222,43 @@ def checked_timezone(timezone: str) -> str:
 
 def _email(email: str | None) -> str | None:
     return normalise_email(email, field="email") if email else None
+
+
+def _size(size: str | None) -> str | None:
+    if size is not None and size not in SIZES:
+        raise InvalidError(
+            "this is not a size", field="company_size", remedy=f"use {', '.join(SIZES)}"
+        )
+    return size
+
+
+def _status(status: str) -> ClientStatus:
+    if status not in list(ClientStatus):
+        names = ", ".join(ClientStatus)
+        raise InvalidError("there is no such status", field="status", remedy=f"use {names}")
+    return ClientStatus(status)
+
+
+def _limit(limit: Decimal | None) -> Decimal | None:
+    if limit is not None and not (limit.is_finite() and 0 <= limit < MAX_LIMIT):
+        raise InvalidError(
+            "a spend limit is an amount from 0", field="monthly_spend_limit", remedy="null is none"
+        )
+    return limit
+
+
+def _check_contract(values: Mapping[str, Any]) -> None:
+    start, end = values.get("contract_start"), values.get("contract_end")
+    if start is not None and end is not None and end < start:
+        raise InvalidError("a contract cannot end before it starts", field="contract_end")
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "country": _country,
+    "timezone": checked_timezone,
+    "email": _email,
+    "company_size": _size,
+    "status": _status,
+    "monthly_spend_limit": _limit,
+}

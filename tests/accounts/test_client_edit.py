@@ -1,0 +1,75 @@
+"""Mirrors accounts/client_edit.py."""
+
+import pytest
+from sqlalchemy import select
+
+from accounts.audit import AuditEntry
+from accounts.client import SubscriptionTier, client, create_client
+from accounts.client_edit import bulk_update_clients, change_tier
+from core.clock import ManualClock
+from core.db import Sessions, read, write
+from core.errors import InvalidError, NotFoundError
+
+
+def test_a_tier_changes_once_and_its_history_is_kept(
+    sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    def change(tier: str) -> bool:
+        with write(sessions) as session:
+            return change_tier(
+                session, clock, client_id=client_id, tier=SubscriptionTier(tier), actor="user:1",
+                reason="grew",
+            )  # fmt: skip
+
+    assert [change("premium"), change("premium"), change("basic")] == [True, False, True]
+
+    with read(sessions) as session:
+        assert client(session, client_id).subscription_tier is SubscriptionTier.BASIC
+        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert [(one.action, one.client_id, one.actor, one.at) for one in entries] == [
+        ("client.tier", client_id, "user:1", clock.now())
+    ] * 2
+
+
+def test_many_are_changed_each_with_its_result_or_none_at_all(
+    sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    with write(sessions) as session:
+        other = create_client(
+            session, clock, name="Other", contract_start=clock.now().replace(year=2030)
+        ).id
+
+    def change(all_or_nothing: bool) -> list[str]:
+        with write(sessions) as session:
+            results = bulk_update_clients(
+                session, clock, among_ids=None, client_ids=[client_id, other, client_id],
+                changes={"contract_end": clock.now()}, all_or_nothing=all_or_nothing,
+            )  # fmt: skip
+            return [one.status for one in results]
+
+    assert change(True) == ["not_done", "failed"]
+    with read(sessions) as session:
+        assert client(session, client_id).contract_end is None
+    assert change(False) == ["changed", "failed"]
+    with read(sessions) as session:
+        assert client(session, client_id).contract_end == clock.now()
+
+
+def test_many_with_one_not_to_be_seen_are_refused_as_a_whole(
+    sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    with write(sessions) as session:
+        other = create_client(session, clock, name="Other").id
+    for ids, changes, error in (
+        ([client_id, other], {"industry": "food"}, NotFoundError),
+        ([client_id] * 201, {"industry": "food"}, InvalidError),
+        ([client_id], {"name": "All alike"}, InvalidError),
+        ([client_id], {"total_revenue": 1}, InvalidError),
+        ([client_id], {}, InvalidError),
+    ):
+        with write(sessions) as session, pytest.raises(error):
+            bulk_update_clients(
+                session, clock, among_ids=[client_id], client_ids=ids, changes=changes
+            )
+    with read(sessions) as session:
+        assert client(session, client_id).industry is None
