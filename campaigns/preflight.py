@@ -17,6 +17,7 @@ from campaigns.decision import decisions
 from campaigns.errors import Finding
 from campaigns.plan import Lane, Plan
 from campaigns.queries import campaign as find_campaign
+from campaigns.spending import spend
 from campaigns.template import TemplateVersion, has_unsubscribe, latest_version
 from campaigns.variant import Variant, variants_of
 from channels.channel import Channel
@@ -81,6 +82,7 @@ def examine(session: Session, clock: Clock, campaign: Campaign, *, due: bool = F
         _examine_schedule(clock.now(), campaign, found)
     _examine_audience(session, clock.now(), campaign, found)
     lanes = _examine_variants(session, campaign, found)
+    _examine_spending(session, clock, campaign, found)
     if not found.blockers:
         found.plan = Plan(
             message_type=MESSAGE_TYPES[campaign.category],
@@ -123,6 +125,27 @@ def _examine_audience(
                 "widen the segment or rule, or import members first",
                 field="target_audience",
             )
+        )
+
+
+def _examine_spending(session: Session, clock: Clock, campaign: Campaign, found: Preflight) -> None:
+    """Block what a client has no money left for this month; warn of what may not be enough."""
+    client = session.get_one(Client, campaign.client_id)
+    if client.monthly_spend_limit is None:
+        return
+    month = spend(session, clock, client)
+    remedy = "raise the client's monthly_spend_limit, or wait for the next month"
+    told = f"{month.highest.normalize():f} of {month.limit:f} are spent this month"
+    if month.reached:
+        found.blockers.append(
+            Finding("spend_limit_reached", f"the client may not spend more: {told}", remedy)
+        )
+        return
+    channels = len(variants_of(session, campaign.id))
+    coming = (campaign.cost_per_message or 0) * found.audience * channels
+    if month.highest + coming > client.monthly_spend_limit or month.near:
+        found.warnings.append(
+            Finding("spend_limit_near", f"it may cost {coming:f}, and {told}", remedy)
         )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from core.secret import SecretKeyError
 from core.settings import Settings
-from echelonx.health import database, machine, outside, work
+from echelonx.health import database, machine, money, outside, work
 from echelonx.health.finding import Finding, State, fail, skip
 from echelonx.process import lock_path
 from echelonx.wiring import Services, build
@@ -30,6 +30,8 @@ OF_SERVICES: dict[str, Check] = {
     "Receipts": work.parked,
     "Journeys": work.journeys,
     "Sending": work.held,
+    "Spending": money.spending,
+    "Contracts": money.contracts,
     "Providers": outside.providers,
     "Broker": outside.broker,
     "Public URL": outside.public_url,
@@ -37,9 +39,13 @@ OF_SERVICES: dict[str, Check] = {
 BASIC = ("Database", "Schema")
 """Without these the checks of work and providers have nothing to look at."""
 FREE = ("Broker", "Public URL")
-IN_DEPTH = {name: check for name, check in OF_SERVICES.items() if name != "Public URL"}
+OF_CLIENTS = ("Spending", "Contracts")
+IN_DEPTH = {
+    name: check for name, check in OF_SERVICES.items() if name not in (*OF_CLIENTS, "Public URL")
+}
 IN_DEPTH["Providers"] = outside.answering
-"""Not the names of clients' accounts; and we do not ask ourselves, who are busy answering."""
+"""Nothing of single clients, nor the names of their accounts; and we do not ask ourselves, who are
+busy answering."""
 AWAY = (OperationalError, InterfaceError, ProgrammingError)
 
 
