@@ -17,9 +17,18 @@ from sqlalchemy.orm import Session
 
 from accounts.client import Client
 from accounts.key import ApiKey
+from accounts.permission import ALWAYS, PERSONAL, RANKS, allowed, checked_actions
 from accounts.profile import PROFILE, read_profile
-from accounts.user import ClientRole, Role, User, UserStatus, grant_role, user_by_email
-from accounts.user_queries import RANK, Seen, seen_user, seen_users
+from accounts.user import (
+    ClientRole,
+    Role,
+    User,
+    UserStatus,
+    create_user,
+    grant_role,
+    user_by_email,
+)
+from accounts.user_queries import Seen, seen_user, seen_users
 from core.clock import Clock
 from core.errors import ConflictError, EngineError, ForbiddenError, InvalidError, NotFoundError
 
@@ -44,11 +53,18 @@ class Editor:
     client_id: int | None
     user_id: int | None = None
     """None for a program."""
+    actions: frozenset[str] | None = None
+    """What they may do there, where that is less than their role allows."""
 
     @property
     def sees(self) -> int | None:
         """The client whose users they see; None is everybody."""
         return None if self.role is Role.SUPER_ADMIN else self.client_id
+
+    def may_give(self, actions: frozenset[str]) -> bool:
+        """Say whether they may do all of this themselves, or as the person they speak for."""
+        held = allowed(self.role) if self.actions is None else self.actions
+        return actions - PERSONAL - ALWAYS <= held
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,53 @@ class Result:
     status: str
     """`changed`, `unchanged`, `failed`, or `not_done` because another one failed."""
     error: EngineError | None = None
+
+
+def add_user(
+    session: Session, clock: Clock, *, editor: Editor, email: str, role: Role, **profile: Any
+) -> Seen:
+    """Make a user with a role at the editor's client; `profile` are fields of PROFILE.
+
+    Raises InvalidError with the field, ForbiddenError, or ConflictError for an email that has a
+    user, here or at another client: that one is invited.
+    """
+    if editor.client_id is None and role is not Role.SUPER_ADMIN:
+        raise InvalidError("say at which client", field="role")
+    _refuse_giving(editor, role)
+    values = read_profile(profile)
+    unknown = sorted(values.keys() - PROFILE)
+    if unknown:
+        raise InvalidError(f"a new user has no {unknown[0]}", field=unknown[0])
+    client_id = None if role is Role.SUPER_ADMIN else editor.client_id
+    made = create_user(session, clock, email=email, role=role, client_id=client_id)
+    for name, value in _named(made, values).items():
+        setattr(made, name, value)
+    session.flush()
+    return seen_user(session, editor.sees, made.id)
+
+
+def set_permissions(
+    session: Session, clock: Clock, *, editor: Editor, user_id: int, actions: Sequence[str]
+) -> list[str]:
+    """Let a user do single actions at the editor's client beyond their role; return what they held.
+
+    Raises NotFoundError, ForbiddenError for an action one may not do oneself, InvalidError.
+    """
+    wanted = checked_actions(actions, field="permissions")
+    seen = seen_user(session, editor.sees, user_id)
+    _refuse_above(editor, seen)
+    if editor.user_id == user_id:
+        raise ForbiddenError("nobody changes their own permissions", field="permissions")
+    mine = (ClientRole.user_id == user_id, ClientRole.client_id == editor.client_id)
+    held = session.scalar(select(ClientRole).where(*mine))
+    if held is None:
+        raise NotFoundError(f"user {user_id} has no role at this client")
+    if not editor.may_give(frozenset(wanted) - frozenset(held.permissions)):
+        raise ForbiddenError("you may not do all of this yourself", field="permissions")
+    before, held.permissions = held.permissions, wanted
+    seen.user.updated_at = clock.now()
+    session.flush()
+    return before
 
 
 def update_user(
@@ -158,16 +221,21 @@ def _change(
             _keep_an_admin(session, seen, client_id)
     if role is not None:
         _set_role(session, clock, editor, seen, role)
-    if fresh.keys() & {"first_name", "last_name"} and "full_name" not in fresh:
-        names = (fresh.get(name, getattr(user, name)) for name in ("first_name", "last_name"))
-        fresh["full_name"] = " ".join(name for name in names if name) or None
-    for name, value in fresh.items():
+    for name, value in _named(user, fresh).items():
         setattr(user, name, value)
     if "email" in fresh:
         user.email_verified = False
     user.updated_at = clock.now()
     session.flush()
     return True
+
+
+def _named(user: User, fresh: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Let the full name follow the first and last, unless it is given."""
+    if "full_name" in fresh or not fresh.keys() & {"first_name", "last_name"}:
+        return fresh
+    names = (fresh.get(name, getattr(user, name)) for name in ("first_name", "last_name"))
+    return {**fresh, "full_name": " ".join(name for name in names if name) or None}
 
 
 def _held(editor: Editor, seen: Seen) -> Role | None:
@@ -195,14 +263,19 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
             field=min(fresh.keys() - {"role"}),
             remedy="change their role here; the rest they change themselves",
         )
-    if "role" in fresh and RANK[fresh["role"]] > RANK[editor.role]:
-        raise ForbiddenError("this role is above your own", field="role")
+    if "role" in fresh:
+        _refuse_giving(editor, fresh["role"])
     if "email" in fresh and user_by_email(session, fresh["email"]) is not None:
         raise ConflictError("there is already a user with this email", field="email")
 
 
+def _refuse_giving(editor: Editor, role: Role) -> None:
+    if RANKS[role] > RANKS[editor.role] or not editor.may_give(allowed(role)):
+        raise ForbiddenError("this role may more than you may", field="role")
+
+
 def _refuse_above(editor: Editor, seen: Seen) -> None:
-    if RANK[seen.role] > RANK[editor.role]:
+    if RANKS[seen.role] > RANKS[editor.role]:
         raise ForbiddenError("this user's role is above your own")
 
 

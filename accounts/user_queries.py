@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
 from accounts.key import ApiKey
+from accounts.permission import RANKS
 from accounts.user import ClientRole, Role, User, UserStatus
 from core.address import normalise_email
 from core.clock import Clock
@@ -22,8 +23,6 @@ from core.rows import among
 
 LATELY = timedelta(days=30)
 MAX_WORDS = 4
-RANK = {Role.USER: 0, Role.MANAGER: 1, Role.ADMIN: 2, Role.SUPER_ADMIN: 3}
-"""Who stands above whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def _role(user: User, client_id: int | None, roles: Sequence[tuple[int, Role]]) 
     if user.role is Role.SUPER_ADMIN:
         return Role.SUPER_ADMIN
     here = [role for where, role in roles if client_id in (None, where)]
-    return max(here, key=RANK.__getitem__, default=Role.USER)
+    return max(here, key=RANKS.__getitem__, default=Role.USER)
 
 
 def _by_role(session: Session, client_id: int | None) -> dict[str, int]:

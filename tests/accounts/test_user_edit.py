@@ -5,8 +5,24 @@ from typing import Any
 import pytest
 
 from accounts.key import authenticate, issue_key
-from accounts.user import Role, UserStatus, create_user, grant_role, role_at, user
-from accounts.user_edit import Editor, bulk_update_users, delete_user, update_user
+from accounts.permission import allowed
+from accounts.user import (
+    Role,
+    UserStatus,
+    create_user,
+    grant_role,
+    held_at,
+    role_at,
+    user,
+)
+from accounts.user_edit import (
+    Editor,
+    add_user,
+    bulk_update_users,
+    delete_user,
+    set_permissions,
+    update_user,
+)
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.errors import (
@@ -179,3 +195,62 @@ def test_many_with_a_foreign_one_are_refused_as_a_whole(
             bulk_update_users(session, clock, editor=people.boss, user_ids=ids, changes=changes)
     with read(sessions) as session:
         assert role_at(session, user_id=people.manager, client_id=people.here) is Role.MANAGER
+
+
+def test_a_user_is_added_with_what_the_adder_may(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    narrow = Editor(Role.ADMIN, people.here, actions=frozenset({"users:write"}))
+    root = people.editor(Role.SUPER_ADMIN, people.root)
+    with write(sessions) as session:
+        for editor, role in (
+            (people.boss, Role.SUPER_ADMIN),
+            (people.editor(Role.MANAGER), Role.ADMIN),
+            (narrow, Role.USER),
+        ):
+            with pytest.raises(ForbiddenError) as refused:
+                add_user(session, clock, editor=editor, email="new@example.com", role=role)
+            assert refused.value.field == "role"
+        for profile in ({"status": "active"}, {"id": 7}, {"email_verified": True}):
+            with pytest.raises(InvalidError):
+                add_user(
+                    session, clock, editor=root, email="new@example.com", role=Role.USER, **profile
+                )
+        with pytest.raises(ConflictError):
+            add_user(session, clock, editor=people.boss, email="ZOE@example.com", role=Role.USER)
+        made = add_user(
+            session, clock, editor=people.boss, email=" New@Example.com", role=Role.MANAGER,
+            first_name="Nia", phone="+12015550123",
+        )  # fmt: skip
+        assert (made.role, made.user.full_name) == (Role.MANAGER, "Nia")
+        assert made.user.status is UserStatus.PENDING
+        boss = add_user(session, clock, editor=root, email="r2@example.com", role=Role.SUPER_ADMIN)
+        assert (boss.role, boss.roles) == (Role.SUPER_ADMIN, ())
+
+
+def test_single_actions_are_added_by_who_may_do_them(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    narrow = Editor(Role.ADMIN, people.here, actions=allowed(Role.USER) | {"users:write"})
+
+    def give(editor: Editor, user_id: int, *actions: str) -> list[str]:
+        with write(sessions) as session:
+            return set_permissions(session, clock, editor=editor, user_id=user_id, actions=actions)
+
+    for editor, user_id, action, error in (
+        (narrow, people.manager, "audit:read", ForbiddenError),
+        (people.editor(Role.MANAGER), people.admin, "members:read", ForbiddenError),
+        (people.boss, people.admin, "audit:read", ForbiddenError),
+        (people.boss, people.manager, "clients:read", InvalidError),
+        (people.boss, people.stranger, "audit:read", NotFoundError),
+    ):
+        with pytest.raises(error):
+            give(editor, user_id, action)
+    assert give(people.boss, people.both, "audit:read") == []
+    assert give(narrow, people.both, "members:read", "audit:read") == ["audit:read"]
+
+    with read(sessions) as session:
+        assert held_at(session, user_id=people.both, client_id=people.here) == (
+            Role.MANAGER, ["members:read", "audit:read"],
+        )  # fmt: skip
+        assert held_at(session, user_id=people.both, client_id=people.there) == (Role.ADMIN, [])
