@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask import request
-
 from api.context import actor, audit, client_id, clock, db, ring_after_commit
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged
@@ -35,7 +33,6 @@ from campaigns.journeys.journey import Journey, JourneyVersion, version_numbered
 from campaigns.journeys.json import from_json
 from campaigns.journeys.overview import Headcount, headcounts, journeys_page
 from campaigns.journeys.spelling import format
-from core.errors import InvalidError
 
 bp = Resource("journeys", about="Campaigns of several steps: waits, branches, sends, goals")
 ID = "<int(min=1,max=9223372036854775807):journey_id>"
@@ -76,21 +73,6 @@ def tagged(journey_id: int, status: int = 200) -> Any:
 def text_of(data: dict[str, Any]) -> str:
     """Take the journey out of a body, in whichever form it came, as text."""
     return data["text"] if "text" in data else format(from_json(data["journey"]))
-
-
-def wanted_revision() -> int | None:
-    """Return the revision that If-Match asks for; None where the caller does not mind."""
-    text = request.headers.get("If-Match")
-    if text is None or text.strip() == "*":
-        return None
-    digits = text.strip().removeprefix("W/").strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise InvalidError(
-            "If-Match is no revision of a journey",
-            field="header:/If-Match",
-            remedy="send back the ETag you were given",
-        )
-    return int(digits)
 
 
 def present_number(journey_id: int) -> int:
@@ -147,17 +129,13 @@ def get(journey_id: int) -> Any:
 @bp.arguments(DraftSchema)
 @bp.response(200, JourneySchema)
 def save(data: dict[str, Any], journey_id: int) -> Any:
-    """Save the draft; text that cannot be read is kept too. Nobody is touched until a publish.
-
-    With `If-Match: <ETag>` nothing is saved when somebody else was first (412).
-    """
+    """Save the draft; text that cannot be read is kept too. Nobody is touched until a publish."""
     publish.save_draft(
         db(),
         clock(),
         client_id=client_id(),
         journey_id=journey_id,
         text=text_of(data),
-        revision=wanted_revision(),
     )
     return tagged(journey_id)
 

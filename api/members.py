@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flask import request
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from api import body
@@ -111,26 +110,6 @@ def shown(members: list[Member]) -> list[dict[str, Any]]:
     ]
 
 
-def tagged(member: Member) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return one member as it is shown, with the ETag of its version."""
-    return shown([member])[0], {"ETag": f'"{member.version}"'}
-
-
-def wanted_version() -> int | None:
-    """Return the version that If-Match asks for; None where the caller does not mind."""
-    text = request.headers.get("If-Match")
-    if text is None or text.strip() == "*":
-        return None
-    digits = text.strip().removeprefix("W/").strip('"')
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise InvalidError(
-            "If-Match is no version of a member",
-            field="header:/If-Match",
-            remedy="send back the ETag you were given",
-        )
-    return int(digits)
-
-
 @bp.get("/members")
 @bp.arguments(MembersQuery, location="query")
 @bp.response(200, CountedPageSchema)
@@ -227,16 +206,15 @@ def create_member(data: dict[str, Any]) -> Any:
     made = edit.create_member(
         db(), clock(), services().hasher, client_id=client_id(), actor=actor(), **data
     )
-    row, headers = tagged(made)
-    return row, 201, headers
+    return shown([made])[0], 201, {"ETag": f'"{made.version}"'}
 
 
 @bp.get(f"/members/{ID}")
 @bp.response(200, MemberPageSchema)
-def get_member(member_id: int) -> Any:
+def get_member(member_id: int) -> dict[str, Any]:
     """Show a member: addresses with what forbids them, consents, ids elsewhere, what waits."""
     found = queries.member(db(), client_id(), member_id)
-    row, headers = tagged(found)
+    row = shown([found])[0]
     hashes = [address.hash for address in row["addresses"]]
     forbidden = scopes(db(), client_id=client_id(), address_hashes=hashes)
     names = identities(db(), client_id=client_id(), member_id=found.id)
@@ -253,29 +231,24 @@ def get_member(member_id: int) -> Any:
         ],
         "upcoming": upcoming(db(), client_id(), found.id),
     }
-    return row, 200, headers
+    return row
 
 
 @bp.patch(f"/members/{ID}")
 @bp.arguments(MemberChangesSchema)
 @bp.response(200, MemberSchema)
-def update_member(data: dict[str, Any], member_id: int) -> Any:
-    """Change what is given; null empties a field, tags and attributes are added.
-
-    With `If-Match: <ETag>` nothing is changed when somebody else was first (412).
-    """
+def update_member(data: dict[str, Any], member_id: int) -> dict[str, Any]:
+    """Change what is given; null empties a field, tags and attributes are added."""
     changed = edit.update_member(
         db(),
         clock(),
         services().hasher,
         client_id=client_id(),
         id=member_id,
-        version=wanted_version(),
         actor=actor(),
         **data,
     )
-    row, headers = tagged(changed)
-    return row, 200, headers
+    return shown([changed])[0]
 
 
 @bp.delete(f"/members/{ID}")

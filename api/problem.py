@@ -52,6 +52,8 @@ def expected(error: EngineError) -> Response:
     )
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="echelonx"'
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -59,6 +61,8 @@ def pointer(field: str | None) -> str:
     """Return where a field is: a JSON pointer, or `query:/…` or `header:/…`; "" is the whole."""
     if field is None:
         return ""
+    if field.startswith(("query:/", "header:/")):
+        return field
     path = "/" + field.replace(".", "/").lstrip("/")
     if field == "Authorization":
         return f"header:{path}"

@@ -15,6 +15,8 @@ from api import (
     duplicates,
     elevate,
     enrolments,
+    etag,
+    idempotency,
     imports,
     journeys,
     keys,
@@ -66,6 +68,8 @@ def register(app: Flask) -> None:
     problem.install(app)
     body.install(app)
     auth.install(app)
+    idempotency.install(app)
+    etag.install(app)
     made = openapi.make(app)
     for resource in RESOURCES:
         made.register_blueprint(resource.bp)

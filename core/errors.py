@@ -17,6 +17,8 @@ class EngineError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    retry_after: int | None = None
+    """Seconds after which the same may work."""
 
     def __init__(
         self, message: str, *, field: str | None = None, remedy: str | None = None

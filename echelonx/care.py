@@ -5,6 +5,7 @@ Each task is a set of guarded statements, so that any number of workers may care
 
 from sqlalchemy import select
 
+from accounts import idempotency
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
 from communications import effects
@@ -80,6 +81,7 @@ class Care:
                 effects.run(session, self._clock, effects.of(matched))
         if self._tidy.due():
             self._tidy_events()
+            self._tidy_keys()
         with read(self._sessions) as session:
             waiting = bulk_waits(session)
         if waiting:
@@ -94,6 +96,12 @@ class Care:
         while forgotten >= SLICE:
             with write(self._sessions) as session:
                 forgotten = forget_old(session, self._clock)
+
+    def _tidy_keys(self) -> None:
+        forgotten = idempotency.SLICE
+        while forgotten >= idempotency.SLICE:
+            with write(self._sessions) as session:
+                forgotten = idempotency.forget_expired(session, self._clock)
 
     def _drop_expired(self) -> None:
         with read(self._sessions) as session:

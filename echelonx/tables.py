@@ -7,6 +7,7 @@ from core.db import Base
 MODULES = (
     "accounts.audit",
     "accounts.client",
+    "accounts.idempotency",
     "accounts.key",
     "accounts.user",
     "campaigns.campaign",

@@ -24,6 +24,7 @@ EDGES = {
     "core/db.py": "write() is what edges commit with",
     "api/auth.py": "that a key was used is noted whatever becomes of its request",
     "api/context.py": "a request commits after a good answer",
+    "api/idempotency.py": "a key is taken before its request does anything",
     "campaigns/fan_out.py": "a chunk and its cursor are one transaction",
     "communications/dispatch.py": "intent, send and settle are three transactions",
     "communications/reconcile.py": "providers are asked between two transactions, never in one",

@@ -1,0 +1,125 @@
+"""Mirrors api/etag.py."""
+
+from threading import Thread
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from api.etag import EDITABLE, SINGLE
+from core.clock import ManualClock
+from tests.api.caller import Caller, good, pointers, refused
+from tests.api.test_providers import SMTP
+from tests.api.test_templates import EMAIL
+from tests.factories import Factory
+
+TEXT = 'journey "J"\n  when asked\n  wait 1d\n'
+CAMPAIGN = {"name": "C", "type": "email", "target_audience": {"rule": "everyone"}}
+THINGS: dict[str, tuple[str, Any, str, str, Any]] = {
+    "member_id": ("/members", {"email": "ana@example.com"}, "PATCH", "", {"last_name": "Li"}),
+    "segment_id": ("/segments", {"name": "A", "text": "everyone"}, "PATCH", "", {"name": "B"}),
+    "template_id": ("/templates", EMAIL, "POST", "/versions", {"subject": "B", "html": "<p>B</p>"}),
+    "campaign_id": ("/campaigns", CAMPAIGN, "PATCH", "", {"name": "D"}),
+    "journey_id": ("/journeys", {"text": TEXT}, "PATCH", "", {"text": TEXT + "  wait 2d\n"}),
+    "provider_id": ("/providers", SMTP, "POST", "/pause", None),
+    "key_id": ("/api-keys", {"name": "shop"}, "DELETE", "", None),
+}
+"""How each is made, and an edit of it."""
+
+
+def test_whoever_has_not_seen_an_edit_changes_nothing(api: Caller, clock: ManualClock) -> None:
+    assert THINGS.keys() == EDITABLE.keys()
+    for name, (room, body, method, deed, edit) in THINGS.items():
+        path = f"{room}/{api.post(room, body)['id']}"
+        stale = {"If-Match": '"0"'}
+        seen = refused_with_etag(api, method, f"{path}{deed}", edit, stale)
+        if name != "key_id":  # a key has no page of its own
+            assert api.ask("GET", path).headers["ETag"].startswith(f"{seen[:-1]}-")
+
+        clock.advance(seconds=1)
+        assert api.ask(method, f"{path}{deed}", edit, {"If-Match": seen}).status_code < 300, name
+
+        assert refused_with_etag(api, method, f"{path}{deed}", edit, {"If-Match": seen}) != seen
+
+
+def refused_with_etag(api: Caller, method: str, path: str, body: Any, headers: Any) -> str:
+    answer = api.ask(method, path, body, headers)
+    assert pointers(refused(answer, 412)) == {"header:/If-Match"}
+    return answer.headers["ETag"]
+
+
+def test_what_a_client_has_one_of_has_a_version_too(api: Caller) -> None:
+    assert {"/api/v1/clients/me", "/api/v1/foundation"} == SINGLE.keys()
+    edits = {
+        "/clients/me": ("PATCH", {"website": "https://example.com"}),
+        "/foundation": ("PUT", {"foundation": {"offer": "Tea"}}),
+    }
+    for path, (method, body) in edits.items():
+        seen = api.ask("GET", path).headers["ETag"]
+        first = api.ask(method, path, body, {"If-Match": seen})
+        assert first.status_code == 200
+        refused_with_etag(api, method, path, body, {"If-Match": seen})
+        assert api.ask(method, path, body, {"If-Match": first.headers["ETag"]}).status_code == 200
+
+
+def test_a_precondition_is_read_as_http_says(api: Caller) -> None:
+    path = f"/members/{api.post('/members', {'member_id': 'ana'})['id']}"
+    tag = api.ask("GET", path).headers["ETag"]
+    edit = {"last_name": "Li"}
+    for wrong in ("yesterday", '"-1"', '""', '"' + "9" * 30 + '"', '"0", "-2"'):
+        refused_with_etag(api, "PATCH", path, edit, {"If-Match": wrong})
+    refused(api.ask("PATCH", "/members/99", edit, {"If-Match": tag}), 404)
+    refused(api.ask("POST", "/members", {}, {"If-Match": "*"}), 412)
+
+    good(api.ask("PATCH", path, edit, {"If-Match": "*"}))
+    # A proxy that compresses makes tags weak.
+    several = f'"0", W/{api.ask("GET", path).headers["ETag"]}'
+    good(api.ask("PATCH", path, edit, {"If-Match": several}))
+
+
+def test_what_the_reader_has_is_not_sent_again(api: Caller, make: Factory) -> None:
+    member = make.member()
+    for path in ("/members", f"/members/{member}", "/segments/vocabulary"):
+        first = api.ask("GET", path)
+        tag = {"If-None-Match": first.headers["ETag"]}
+
+        same = api.ask("GET", path, headers=tag)
+        assert (same.status_code, same.get_data()) == (304, b"")
+        assert same.headers["ETag"] == first.headers["ETag"]
+
+        api.post(f"/members/{member}/tags", {"add": [path.replace("/", "")]})
+        api.post("/segments", {"name": path, "text": "everyone"})
+        assert api.ask("GET", path, headers=tag).get_json() != first.get_json()
+
+
+def test_nobody_comes_between_the_look_and_the_write(
+    api: Caller, app: Flask, make: Factory
+) -> None:
+    """The first stops after its version was compared; the second then writes, or has to wait."""
+    path = f"/members/{make.member()}"
+    answers: list[int] = []
+
+    def second() -> None:
+        edit = {"last_name": "Second"}
+        answers.append(api.ask("PATCH", path, edit, {"If-Match": '"1"'}).status_code)
+
+    waiting = [Thread(target=second)]
+    others = iter(waiting)
+
+    @app.before_request
+    def between() -> None:
+        for other in others:
+            other.start()
+            other.join(0.5)  # as long as the mistake would take; what is asserted is no time
+
+    edit = {"last_name": "First"}
+    first = api.ask("PATCH", path, edit, {"If-Match": '"1"'})
+    waiting[0].join()
+
+    assert (first.status_code, answers) == (200, [412])
+    assert api.get(path)["last_name"] == "First"
+
+
+@pytest.fixture(autouse=True)
+def used(api: Caller) -> None:
+    """The key's use is noted at its first request, in a write that would wait for the others."""
