@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
-    ForeignKey,
     Index,
     LargeBinary,
     String,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.clock import Clock
-from core.db import Base, Id, Json
+from core.db import Base, BigId, Id, Json
 from core.errors import ConflictError, InvalidError
 from core.secret import Vault
 from core.sql import insert_into
@@ -63,7 +62,8 @@ class IdempotencyKey(Base):
     )
 
     id: Mapped[Id]
-    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    client_id: Mapped[int] = mapped_column(BigId)
+    """0 where a person acts for no client."""
     principal: Mapped[str] = mapped_column(String(64))
     """Who asks: `key:3`. Keys of different callers never meet."""
     key_hash: Mapped[str] = mapped_column(String(64))

@@ -23,8 +23,7 @@ from werkzeug.datastructures import ETags
 from accounts.client import Client
 from accounts.key import ApiKey
 from api import problem
-from api.auth import PREFIX
-from api.context import READS, client_id, db
+from api.context import PREFIX, READS, client_id, db
 from campaigns.campaign import Campaign
 from campaigns.journeys.journey import Journey
 from campaigns.template import Template

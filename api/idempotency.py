@@ -22,8 +22,7 @@ from accounts.idempotency import (
     settle,
 )
 from api import problem
-from api.auth import PREFIX, PUBLIC
-from api.context import READS, actor, client_id, clock, db, services
+from api.context import READS, clock, db, principal, services
 from core.db import write
 from core.errors import InvalidError
 
@@ -44,7 +43,8 @@ def install(app: Flask) -> None:
         key = _given()
         if key is None:
             return None
-        asked = Asked(client_id(), actor(), key, _fingerprint())
+        who = principal()
+        asked = Asked(who.client_id or 0, who.actor, key, _fingerprint())
         with write(services().sessions) as session:
             found = reserve(session, clock(), services().vault, asked)
         if isinstance(found, Answer):
@@ -85,7 +85,7 @@ def _answer(response: Response) -> Answer:
 
 def _given() -> str | None:
     """Return the request's key, if it has one and writes. Raises InvalidError."""
-    if request.method in READS or not request.path.startswith(PREFIX) or request.path in PUBLIC:
+    if request.method in READS or "principal" not in g:
         return None
     key = request.headers.get(HEADER)
     if key is not None and not (0 < len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):

@@ -17,7 +17,7 @@ from marshmallow import RAISE, Schema, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
-from api import body, problem
+from api import body, headers, problem
 
 ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 503)
 
@@ -142,6 +142,7 @@ class ProblemApi(Api):
                 if name in METHODS:
                     operation["responses"].pop("default", None)
                     operation["responses"] |= {str(status): _error(status) for status in ERRORS}
+        headers.describe(spec)
         return spec
 
 

@@ -23,7 +23,7 @@ def id_field(**kwargs: Any) -> fields.Integer:
 
 def money(**kwargs: Any) -> fields.Decimal:
     """Return a field for an amount: shown as text, so that no reader rounds it."""
-    shape = {"pattern": r"^-?[0-9]{1,10}(\.[0-9]{1,6})?$", "example": "12.50"}
+    shape = {"type": "string", "pattern": r"^-?[0-9]{1,10}(\.[0-9]{1,6})?$", "example": "12.50"}
     return fields.Decimal(as_string=True, validate=_affordable, metadata=shape, **kwargs)
 
 

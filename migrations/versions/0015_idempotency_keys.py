@@ -1,14 +1,14 @@
 """Remember what requests with an idempotency key were answered.
 
-Runs beside: processes of 0013; they know nothing of it.
+Runs beside: processes of 0014; they know nothing of it.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.Column("answer", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f(f"fk_{TABLE}_client_id")),
         sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{TABLE}")),
         sa.UniqueConstraint(
             "client_id", "principal", "key_hash", name=op.f(f"uq_{TABLE}_client_id_principal_key_hash")
