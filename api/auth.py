@@ -11,8 +11,8 @@ from flask import Flask, current_app, g, request
 from accounts.key import USE_NOTED_EVERY, authenticate, note_use
 from accounts.permission import PERMISSIONS
 from accounts.principal import Principal, key_holder
-from api.context import PREFIX, clock, services
-from api.openapi import OPEN
+from api.context import clock, services
+from api.openapi import OPEN, PREFIX
 from core.db import read, write
 from core.errors import InvalidError, UnauthenticatedError
 

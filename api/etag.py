@@ -23,7 +23,8 @@ from werkzeug.datastructures import ETags
 from accounts.client import Client
 from accounts.key import ApiKey
 from api import problem
-from api.context import PREFIX, READS, client_id, db
+from api.context import client_id, db
+from api.openapi import PREFIX, READS
 from campaigns.campaign import Campaign
 from campaigns.journeys.journey import Journey
 from campaigns.template import Template

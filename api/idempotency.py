@@ -22,7 +22,8 @@ from accounts.idempotency import (
     settle,
 )
 from api import problem
-from api.context import READS, clock, db, principal, services
+from api.context import clock, db, principal, services
+from api.openapi import READS
 from core.db import write
 from core.errors import InvalidError
 

@@ -17,7 +17,7 @@ from marshmallow import RAISE, Schema, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
-from api import body, headers, problem
+from api import body, problem
 
 ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 503)
 
@@ -46,6 +46,7 @@ class Problem(Schema):
 View = TypeVar("View", bound=Callable[..., Any])
 OPEN = "open"
 """In the place of an action: an operation that needs no caller."""
+PREFIX = "/api/v1"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -86,7 +87,7 @@ class Resource(Blueprint):
     ARGUMENTS_PARSER = Parser()
 
     def __init__(self, name: str, *, about: str, room: str | None = None) -> None:
-        super().__init__(name, name, url_prefix="/api/v1", description=about)
+        super().__init__(name, name, url_prefix=PREFIX, description=about)
         self.room = room or name.replace("-", "_")
 
     @staticmethod
@@ -125,6 +126,7 @@ class ProblemApi(Api):
 
     def __init__(self, app: Flask) -> None:
         self.undescribed: list[Callable[[], None]] = []
+        self.finishing: list[Callable[[dict[str, Any]], None]] = []
         super().__init__(app)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
@@ -142,7 +144,8 @@ class ProblemApi(Api):
                 if name in METHODS:
                     operation["responses"].pop("default", None)
                     operation["responses"] |= {str(status): _error(status) for status in ERRORS}
-        headers.describe(spec)
+        for finish in self.finishing:
+            finish(spec)
         return spec
 
 

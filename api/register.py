@@ -16,6 +16,7 @@ from api import (
     elevate,
     enrolments,
     etag,
+    headers,
     idempotency,
     imports,
     journeys,
@@ -71,6 +72,7 @@ def register(app: Flask) -> None:
     idempotency.install(app)
     etag.install(app)
     made = openapi.make(app)
+    made.finishing.append(headers.describe)
     for resource in RESOURCES:
         made.register_blueprint(resource.bp)
     auth.check(app)
