@@ -1,14 +1,14 @@
 """Remember what requests with an idempotency key were answered.
 
-Runs beside: processes of 0014; they know nothing of it.
+Runs beside: processes of 0015; they know nothing of it.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
