@@ -48,6 +48,7 @@ _MANAGER = {
     "orders:write": "Tell of orders and refunds",
     "imports:read": "Look at imports and their rejects",
     "imports:write": "Import people",
+    "exports:read": "Look at exports and download them",
     "exports:write": "Export people, messages and results",
     "communications:write": "Send messages to single members",
     "campaigns:launch": "Launch, pause, resume and cancel campaigns",

@@ -23,6 +23,7 @@ from core.db import Sessions, is_sqlite
 from core.errors import ForbiddenError
 from core.secret import Vault
 from core.settings import Settings
+from core.token import Signer
 
 
 class Bell(Protocol):
@@ -79,6 +80,11 @@ class Services(Protocol):
     @property
     def urls(self) -> Urls:
         """Builds public links."""
+        ...
+
+    @property
+    def signer(self) -> Signer:
+        """Signs links that expire."""
         ...
 
     @property

@@ -9,6 +9,12 @@ class CommunicationNotFoundError(NotFoundError):
     code = "communication_not_found"
 
 
+class ExportNotFoundError(NotFoundError):
+    """There is no such export at this client, or its file is no longer kept."""
+
+    code = "export_not_found"
+
+
 class AccountNotFoundError(NotFoundError):
     """There is no such provider account at this client."""
 

@@ -3,7 +3,7 @@
 | role | threads |
 | - | - |
 | `web` | the web server's, see server.py |
-| `worker` | fan-out, inbox, collector, care, journeys, imports, scores, lanes, broker listener |
+| `worker` | fan-out, inbox, collector, care, journeys, files, scores, lanes, broker listener |
 | `scheduler` | the tick |
 
 Invariants
@@ -27,6 +27,7 @@ from echelonx import wiring
 from echelonx.asking import Asking
 from echelonx.awards import Awards
 from echelonx.care import Care
+from echelonx.exporters import Exporters
 from echelonx.guard import Guard
 from echelonx.importers import Importers
 from echelonx.journeys import journey_pumps
@@ -184,6 +185,7 @@ class Runner:
             Pump("scores", Scoring(services).unit, bell=LocalBell(), interval=SCORE_SECONDS),
             Pump("awards", Awards(services).unit, bell=LocalBell(), interval=interval),
             Pump("imports", Importers(services).unit, bell=bell, interval=soon),
+            Pump("exports", Exporters(services).unit, bell=bell, interval=soon),
             *journey_pumps(services, held=self._guard.held),
         ]
 

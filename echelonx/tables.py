@@ -21,6 +21,7 @@ MODULES = (
     "communications.attempt",
     "communications.communication",
     "communications.event",
+    "communications.export",
     "communications.link",
     "members.address",
     "members.bulk",

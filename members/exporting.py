@@ -113,7 +113,7 @@ def _bytes(
             page = queries.members_page(
                 session, client_id, condition=condition, now=now, after=after, limit=BATCH
             )
-            rows = _rows(session, client_id, page)
+            rows = rows_of(session, client_id, page)
         if not rows:
             break
         after = page[-1].id
@@ -123,7 +123,8 @@ def _bytes(
         yield told.add(block)
 
 
-def _rows(session: Session, client_id: int, page: Sequence[Member]) -> list[dict[str, Any]]:
+def rows_of(session: Session, client_id: int, page: Sequence[Member]) -> list[dict[str, Any]]:
+    """Return members as they are exported, with what belongs together nested."""
     around = queries.around(session, client_id, [one.id for one in page])
     rows = []
     for one in page:
@@ -142,7 +143,7 @@ def _rows(session: Session, client_id: int, page: Sequence[Member]) -> list[dict
     return rows
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, str | None]:
+def flat(row: Mapping[str, Any]) -> dict[str, str | None]:
     """Return a row as texts under COLUMNS; None where nothing is known."""
     cells = {name: _told(row[name]) for name in FIELDS}
     cells["tags"] = ";".join(row["tags"]) or None
@@ -163,7 +164,7 @@ class _Csv:
         return self._lines([COLUMNS])
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        return self._lines([[harmless(cell or "") for cell in _flat(row).values()] for row in rows])
+        return self._lines([[harmless(cell or "") for cell in flat(row).values()] for row in rows])
 
     def end(self) -> Iterator[bytes]:
         return iter(())
@@ -202,7 +203,7 @@ class _Parquet:
         return b""
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        table = self._arrow.Table.from_pylist([_flat(row) for row in rows], schema=self._schema)
+        table = self._arrow.Table.from_pylist([flat(row) for row in rows], schema=self._schema)
         self._writer.write_table(table)
         return b""
 

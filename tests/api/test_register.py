@@ -91,6 +91,7 @@ def owned(api: Caller, make: Factory) -> dict[str, Any]:
         "number": 1,
         "enrolment_id": inside["entered"][0]["enrolment_id"],
         "import_id": job["id"],
+        "export_id": api.post("/exports", {"of": "members"})["id"],
         "communication_id": make.message(member["id"], to_address="ana@example.com"),
         "key_id": api.get("/api-keys")["data"][0]["id"],
     }
@@ -119,7 +120,7 @@ def test_what_is_anothers_does_not_exist_on_any_route(
 def snapshot(api: Caller) -> dict[str, Any]:
     """Everything the owner sees."""
     paths = ("/members", "/segments", "/templates", "/providers", "/campaigns", "/imports")
-    more = ("/communications", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
+    more = ("/communications", "/exports", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
     inside = "/journeys", "/journeys/1/enrolments", "/journeys/1/versions"
     return {path: api.get(path) for path in (*paths, *more, *inside)}
 

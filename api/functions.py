@@ -1,0 +1,182 @@
+"""Functions: what the product owes its users, by the names of its source document, and where it is.
+
+Each function is an operation of the API, named by method and path, and a command where a person
+would do it by hand. `reference()` writes docs/reference/functions.md; a test holds the table, the
+OpenAPI document, the commands and the page equal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Where one function is."""
+
+    operation: str | None
+    """`GET /members`; None while there is none."""
+    how: str = ""
+    """What to ask it for, where the operation alone does not say it."""
+    command: str | None = None
+    """`member search`: the command line's way."""
+
+    @property
+    def method(self) -> str:
+        """The method in lower case, as the OpenAPI document has it."""
+        return (self.operation or "").partition(" ")[0].lower()
+
+    @property
+    def path(self) -> str:
+        """The path, as the OpenAPI document has it."""
+        return BASE + (self.operation or "").partition(" ")[2]
+
+
+_F = Function
+USERS = {
+    "getUsers": _F(None),
+    "getUserById": _F(None),
+    "getUserByEmail": _F(None),
+    "createUser": _F(None),
+    "updateUser": _F(None),
+    "deleteUser": _F(None),
+    "getUserStats": _F(None),
+    "updateLastLogin": _F(None),
+    "getUsersByRole": _F(None),
+    "searchUsers": _F(None),
+    "bulkUpdateUsers": _F(None),
+    "getUserActivity": _F(None),
+    "resetPassword": _F(None),
+    "verifyEmail": _F(None),
+    "enableTwoFactor": _F(None),
+    "getUserPermissions": _F(None),
+}
+CLIENTS = {
+    "getClients": _F(None),
+    "getClientById": _F("GET /clients/me", "the key's own"),
+    "createClient": _F(None, command="init"),
+    "updateClient": _F("PATCH /clients/me", "the key's own"),
+    "deleteClient": _F(None),
+    "getClientStats": _F(None),
+    "getClientsByTier": _F(None),
+    "searchClients": _F(None),
+    "getClientRevenue": _F(None),
+    "bulkUpdateClients": _F(None),
+    "getClientActivity": _F(None),
+    "getExpiringContracts": _F(None),
+    "upgradeClientTier": _F(None),
+    "getClientUsage": _F(None),
+    "exportClientData": _F(None),
+}
+MEMBERS = {
+    "getMembers": _F("GET /members", "`match` is any condition", "segment show"),
+    "getMemberById": _F("GET /members/{member_id}", command="member show"),
+    "getMemberByMemberId": _F("GET /members", "`member_id`; a merged one leads to its survivor"),
+    "getMemberByEmail": _F("GET /members", "`email`; all who share a mailbox"),
+    "createMember": _F("POST /members"),
+    "updateMember": _F("PATCH /members/{member_id}"),
+    "deleteMember": _F("DELETE /members/{member_id}", "erase: `POST /members/{member_id}/erasure`"),
+    "getMemberStats": _F("GET /members/statistics"),
+    "updateMemberEngagement": _F(
+        "GET /members/{member_id}/scores", "computed by itself, with reasons", "member score"
+    ),
+    "updateMemberSpend": _F(
+        "POST /orders", "refunds: `POST /orders/{order_id}/refund`", "order add"
+    ),
+    "getMembersByTier": _F("GET /tiers", "near and falling: `GET /tiers/near`, `/tiers/falling`"),
+    "searchMembers": _F("GET /members/search", command="member search"),
+    "bulkUpdateMembers": _F("POST /bulk-edits", "try it: `POST /bulk-edits/preview`"),
+    "getMemberLifetimeValue": _F("GET /members/{member_id}/scores", "`value`", "member score"),
+    "getMemberSegments": _F("GET /members/{member_id}/segments"),
+    "trackMemberActivity": _F("POST /events", command="event track"),
+    "getMemberRecommendations": _F("GET /members/{member_id}/recommendations"),
+    "upgradeMemberTier": _F("PUT /members/{member_id}/tier", "by rules: `POST /tiers/evaluate`"),
+    "getMemberReferrals": _F("GET /members/{member_id}/referrals"),
+    "calculateChurnRisk": _F("GET /members/{member_id}/scores", "`churn`", "member score"),
+}
+COMMUNICATIONS = {
+    "getCommunications": _F("GET /communications", command="log tail"),
+    "getCommunicationById": _F("GET /communications/{communication_id}", command="log show"),
+    "createCommunication": _F("POST /communications"),
+    "updateCommunicationStatus": _F(
+        "POST /unknown/resolve", "providers' receipts do it by themselves", "unknown resolve"
+    ),
+    "getCommunicationStats": _F(None),
+    "logSMS": _F("POST /communications", "`channel` `sms`; every message logs itself"),
+    "logEmail": _F("POST /communications", "`channel` `email`; every message logs itself"),
+    "logMMS": _F("POST /communications", "`channel` `mms`; every message logs itself"),
+    "getCommunicationsByChannel": _F("GET /communications", "`channel`"),
+    "getCommunicationsByMember": _F(
+        "GET /members/{member_id}/timeline", "with what was not sent, and why", "member why"
+    ),
+    "bulkCreateCommunications": _F("POST /communications/batch"),
+    "getDeliveryRates": _F(None, "`rate`; `by` says of what"),
+    "getCommunicationCosts": _F(None),
+    "getEngagementMetrics": _F(None),
+    "retryFailedCommunications": _F(None, "why they failed: `GET /communications/failures`"),
+    "getCommunicationTimeline": _F(
+        "GET /communications/{communication_id}", "`timeline`", "log show"
+    ),
+    "exportCommunications": _F("POST /exports", "`of` `communications`"),
+    "getOptOutRequests": _F(None),
+    "getSpamReports": _F(None),
+    "getResponseRates": _F(None),
+}
+CAMPAIGNS = {
+    "getCampaigns": _F("GET /campaigns", command="campaign list"),
+    "getCampaignById": _F("GET /campaigns/{campaign_id}", command="campaign show"),
+    "createCampaign": _F("POST /campaigns"),
+    "updateCampaign": _F("PATCH /campaigns/{campaign_id}"),
+    "deleteCampaign": _F(None),
+    "getCampaignStats": _F("GET /campaigns/{campaign_id}/statistics", command="campaign watch"),
+    "launchCampaign": _F("POST /campaigns/{campaign_id}/launch", command="campaign launch"),
+    "pauseCampaign": _F("POST /campaigns/{campaign_id}/pause", command="campaign pause"),
+    "resumeCampaign": _F("POST /campaigns/{campaign_id}/resume", command="campaign resume"),
+    "duplicateCampaign": _F(None),
+    "getCampaignsByStatus": _F("GET /campaigns", "`status`"),
+    "getScheduledCampaigns": _F(None),
+    "getCampaignROI": _F(None),
+    "getCampaignEngagement": _F(None),
+    "bulkUpdateCampaigns": _F(None),
+    "archiveCampaign": _F(None),
+    "getCampaignTimeline": _F(None),
+    "exportCampaignData": _F("POST /exports", "`of` `communications`, `filter` `campaign_id`"),
+    "optimizeCampaign": _F(None),
+    "getCampaignABResults": _F(None),
+}
+FUNCTIONS: Mapping[str, Mapping[str, Function]] = {
+    "Users": USERS,
+    "Clients": CLIENTS,
+    "Members": MEMBERS,
+    "Communications": COMMUNICATIONS,
+    "Campaigns": CAMPAIGNS,
+}
+"""Every function, by the table of the source document it is listed with."""
+
+INTRODUCTION = """\
+# Functions
+
+What the source document calls the functions of EchelonX, and where each is in the [API](api.md)
+and on the command line. Made from `api/functions.py`; a test compares them.
+"""
+
+
+def reference(document: Mapping[str, Any]) -> str:
+    """Return docs/reference/functions.md, with what the OpenAPI document says of each."""
+    lines = [INTRODUCTION]
+    for room, functions in FUNCTIONS.items():
+        lines += [f"## {room}", "", "| function | API | | command |", "| --- | --- | --- | --- |"]
+        lines += [_line(name, one, document) for name, one in functions.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _line(name: str, one: Function, document: Mapping[str, Any]) -> str:
+    command = f"`echelonx {one.command}`" if one.command else ""
+    if one.operation is None:
+        return f"| `{name}` | not yet | | {command} |"
+    summary = document["paths"][one.path][one.method]["summary"]
+    how = f"{one.how}. {summary}" if one.how else summary
+    return f"| `{name}` | `{one.operation}` | {how} | {command} |"

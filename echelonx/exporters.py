@@ -1,0 +1,78 @@
+"""Exporters: a worker's share in exports: a slice a unit, the oldest export first.
+
+Where several machines work, they share the data directory. A file is deleted a week after it was
+made, or when its export is.
+"""
+
+from pathlib import Path
+
+from communications import export
+from communications.export import Export
+from communications.export_file import finish, written_to
+from communications.export_rows import MESSAGE_COLUMNS
+from core.clock import ticking
+from core.db import read, write
+from core.log import get
+from echelonx.wiring import Services
+from members.exporting import COLUMNS
+
+log = get(__name__)
+
+FOLDER = "exports"
+TIDY_SECONDS = 60.0
+
+
+class Exporters:
+    """Writes the exports that clients asked for."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._folder = services.settings.data_dir / FOLDER
+        self._tidied = 0.0
+
+    def unit(self) -> bool:
+        """Write one slice, or finish a file; say whether there may be more to do."""
+        sessions, clock = self._services.sessions, self._services.clock
+        with read(sessions) as session:
+            waits = export.waiting(session)
+        if not waits:
+            self._tidy()
+            return False
+        self._folder.mkdir(exist_ok=True)
+        try:
+            with write(sessions) as session:
+                one = export.next_export(session)
+                more = one is not None and export.write_slice(session, clock, one, self._part(one))
+            if one is not None and not more:
+                self._finish(one)
+        except OSError as error:
+            # A full disk: it goes on where it was, once there is room.
+            log.warning("export waits", error=type(error).__name__)
+            return False
+        return one is not None
+
+    def _finish(self, one: Export) -> None:
+        columns = COLUMNS if one.of is export.ExportOf.MEMBERS else MESSAGE_COLUMNS
+        target = self._folder / one.kept_as
+        digest = finish(target, one.format, columns)
+        size = target.stat().st_size
+        with write(self._services.sessions) as session:
+            export.mark_done(session, self._services.clock, one.id, size=size, sha256=digest)
+        if self._part(one) != target:
+            self._part(one).unlink(missing_ok=True)
+
+    def _part(self, one: Export) -> Path:
+        return written_to(self._folder / one.kept_as, one.format)
+
+    def _tidy(self) -> None:
+        """Delete the files that nobody wants any longer."""
+        if ticking() < self._tidied or not self._folder.is_dir():
+            return
+        self._tidied = ticking() + TIDY_SECONDS
+        there = list(self._folder.iterdir())
+        with write(self._services.sessions) as session:
+            export.expire_exports(session, self._services.clock)
+            wanted = export.kept_names(session)
+        for path in there:
+            if path.name.partition(".")[0] not in wanted:
+                path.unlink(missing_ok=True)

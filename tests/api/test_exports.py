@@ -1,0 +1,155 @@
+"""Mirrors api/exports.py, communications/export*.py and echelonx/exporters.py."""
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pyarrow import parquet
+
+from communications import export
+from core.clock import ManualClock
+from core.db import write
+from echelonx.exporters import Exporters
+from echelonx.wiring import Services
+from tests.api.caller import Caller, good, pointers, refused
+from tests.api.conftest import CallerOf
+from tests.factories import Factory
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "SLICE", 2)
+
+
+@pytest.fixture
+def messages(make: Factory) -> list[int]:
+    """Five messages of campaign 7, and one of another."""
+    rest = {"error_message": '=cmd|"/c calc"!A0', "cost": "0.0075", "currency": "USD"}
+    return [make.message(campaign_id=7, **rest) for _ in range(5)] + [make.message(campaign_id=8)]
+
+
+def work(product: Services) -> None:
+    exporters = Exporters(product)
+    while exporters.unit():
+        pass
+
+
+def exported(api: Caller, product: Services, **body: Any) -> tuple[dict[str, Any], bytes]:
+    """An export that is done, and its file, fetched without a key."""
+    asked = api.post("/exports", body)
+    assert (asked["status"], asked["link"]) == ("queued", None)
+    work(product)
+    done = api.get(f"/exports/{asked['id']}")
+    return done, fetch(api, done["link"])
+
+
+def fetch(api: Caller, link: str) -> bytes:
+    with api.http.get(f"{urlsplit(link).path}?{urlsplit(link).query}") as answer:
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return bytes(answer.data)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_messages_are_written_as_they_were_when_asked_for(
+    api: Caller, product: Services, make: Factory, messages: list[int], kind: str
+) -> None:
+    body = {"of": "communications", "format": kind, "filter": {"campaign_id": 7}}
+    asked = api.post("/exports", body)
+    make.message(campaign_id=7)
+    work(product)
+    done = api.get(f"/exports/{asked['id']}")
+    file = fetch(api, done["link"])
+
+    rows: list[dict[str, Any]] = {
+        "csv": lambda: list(csv.DictReader(io.StringIO(file.decode(), newline=""))),
+        "jsonl": lambda: [json.loads(line) for line in file.splitlines()],
+        "parquet": lambda: parquet.read_table(io.BytesIO(file)).to_pylist(),
+    }[kind]()
+    assert [int(row["id"]) for row in rows] == messages[:5]
+    assert (done["status"], done["progress"], done["rows"]) == ("done", 100, 5)
+    assert (done["size"], done["sha256"]) == (len(file), hashlib.sha256(file).hexdigest())
+    assert rows[0]["cost"] == "0.007500"
+    assert rows[0]["error_message"].startswith("'=cmd" if kind == "csv" else "=cmd")
+    assert rows[0]["to_address"].endswith("@example.com")
+
+
+def test_an_export_goes_on_after_a_crash_where_it_was(
+    api: Caller, product: Services, messages: list[int], tmp_path: Path
+) -> None:
+    asked = api.post("/exports", {"of": "communications", "format": "jsonl"})
+    assert Exporters(product).unit()
+    half = api.get(f"/exports/{asked['id']}")
+    assert (half["status"], half["rows"], half["link"]) == ("running", 2, None)
+    [file] = (tmp_path / "exports").iterdir()
+    with file.open("ab") as torn:
+        torn.write(b'{"id": 3, "cut off in the mid')
+
+    work(product)
+
+    done = api.get(f"/exports/{asked['id']}")
+    rows = [json.loads(line) for line in fetch(api, done["link"]).splitlines()]
+    assert [row["id"] for row in rows] == messages
+    lost = api.post("/exports", {"of": "communications"})
+    assert Exporters(product).unit()
+    for path in (tmp_path / "exports").iterdir():
+        path.unlink()
+    work(product)
+    failed = api.get(f"/exports/{lost['id']}")
+    assert (failed["status"], failed["error"]) == ("failed", "its file is gone")
+
+
+def test_members_can_be_exported_by_a_rule_and_masked(
+    api: Caller, product: Services, caller_of: CallerOf, client_id: int
+) -> None:
+    for name in ("ana", "bo", "cy"):
+        vip = {"tags": ["vip"]} if name != "bo" else {}
+        api.post("/members", {"member_id": name, "email": f"{name}@example.com", **vip})
+    blind = caller_of(client_id, scopes=["exports:read", "exports:write"])
+
+    _, seen = exported(api, product, of="members", match='has tag "vip"')
+    told, veiled = exported(blind, product, of="members", format="jsonl")
+
+    rows = list(csv.DictReader(io.StringIO(seen.decode(), newline="")))
+    assert [(row["member_id"], row["email"]) for row in rows] == [
+        ("ana", "ana@example.com"), ("cy", "cy@example.com"),
+    ]  # fmt: skip
+    assert told["masked"]
+    assert told["rows"] == 3
+    assert b"ana@" not in veiled
+    answer = api.ask("POST", "/exports", {"of": "members", "match": "tga"})
+    assert refused(answer, 422)["type"].endswith("condition")
+    wrong = api.ask("POST", "/exports", {"of": "members", "filter": {"campaign_id": 1}})
+    assert pointers(refused(wrong, 422)) == {"/filter"}
+
+
+def test_a_link_holds_for_an_hour_and_for_one_file(
+    api: Caller, product: Services, clock: ManualClock, messages: list[int], tmp_path: Path
+) -> None:
+    first, _ = exported(api, product, of="communications")
+    second, _ = exported(api, product, of="communications")
+    path, token = urlsplit(first["link"]).path, urlsplit(first["link"]).query
+    other = path.replace(f"/{first['id']}/", f"/{second['id']}/")
+    clock.advance(minutes=59)
+    assert fetch(api, first["link"])
+    for wrong in (path, f"{path}?token=x", f"{path}?{token}A", f"{other}?{token}"):
+        refused(api.http.get(wrong), 404)
+    clock.advance(minutes=2)
+    refused(api.http.get(f"{path}?{token}"), 404)
+
+    fresh = api.get(f"/exports/{first['id']}")["link"]
+    api.delete(f"/exports/{first['id']}")
+    refused(api.http.get(f"{path}?{urlsplit(fresh).query}"), 404)
+    refused(api.ask("GET", f"/exports/{first['id']}"), 404)
+    clock.advance(days=8)
+    Exporters(product).unit()
+    assert list((tmp_path / "exports").iterdir()) == []
+    kept = api.get(f"/exports/{second['id']}")
+    assert (kept["status"], kept["link"]) == ("expired", None)
+    with write(product.sessions) as session:
+        assert not export.waiting(session)
+    assert good(api.ask("GET", "/exports"))["data"][0]["id"] == second["id"]
