@@ -86,7 +86,7 @@ def test_a_persons_key_may_what_the_person_may(
 def person(sessions: Sessions, clock: ManualClock, client_id: int, role: Role) -> int:
     """Make somebody with a role at the client."""
     with write(sessions) as session:
-        email, status = f"{role}@example.com", UserStatus.ACTIVE
+        email, status = f"{role}.{client_id}@example.com", UserStatus.ACTIVE
         made = create_user(
             session, clock, email=email, role=role, client_id=client_id, status=status
         )
