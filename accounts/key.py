@@ -45,6 +45,8 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    rate: Mapped[int | None]
+    """Requests a second it may send; None is what every key may."""
     created_at: Mapped[datetime]
 
 
@@ -57,6 +59,7 @@ def issue_key(
     user_id: int | None = None,
     scopes: Sequence[str] = (EVERYTHING,),
     expires_at: datetime | None = None,
+    rate: int | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key for a client; return it with its text, which cannot be shown again.
 
@@ -73,6 +76,7 @@ def issue_key(
         key_hash=_hash(text),
         scopes=checked_scopes(scopes, field="scopes"),
         expires_at=expires_at,
+        rate=rate,
         created_at=clock.now(),
     )
     session.add(key)

@@ -22,6 +22,8 @@ class Principal:
     """What they may do there, now."""
     user_id: int | None = None
     """The person; None for a key that belongs to nobody."""
+    rate: int | None = None
+    """Requests a second they may send; None is what everybody may."""
 
     def require(self, action: str) -> None:
         """Raise ForbiddenError unless `action` may be done."""
@@ -46,6 +48,7 @@ def key_holder(session: Session, key: ApiKey) -> Principal:
         client_id=key.client_id,
         actions=within(key.scopes, held),
         user_id=key.user_id,
+        rate=key.rate,
     )
 
 

@@ -18,6 +18,7 @@ from communications.content import ContentStore
 from communications.reference import References
 from communications.urls import Urls
 from core.address import AddressHasher
+from core.bucket import Buckets
 from core.clock import Clock
 from core.db import Sessions, is_sqlite
 from core.errors import ForbiddenError
@@ -75,6 +76,11 @@ class Services(Protocol):
     @property
     def egress(self) -> HttpClient:
         """The one way out over HTTP."""
+        ...
+
+    @property
+    def buckets(self) -> Buckets:
+        """Counts requests."""
         ...
 
     @property

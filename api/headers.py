@@ -7,6 +7,7 @@ from api.idempotency import HEADER, MAX_LENGTH, REPLAYED
 
 WRITES = frozenset({"post", "put", "patch", "delete"})
 TEXT = {"type": "string"}
+NUMBER = {"type": "integer"}
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     HEADER: {
@@ -39,9 +40,13 @@ ANSWERED: dict[str, dict[str, Any]] = {
     },
     "Retry-After": {
         "description": "Seconds after which the same may work.",
-        "schema": {"type": "integer"},
+        "schema": NUMBER,
     },
+    "RateLimit-Limit": {"description": "Requests that may come at once.", "schema": NUMBER},
+    "RateLimit-Remaining": {"description": "Of those, how many are left.", "schema": NUMBER},
+    "RateLimit-Reset": {"description": "Seconds until all may come.", "schema": NUMBER},
 }
+RATE = tuple(name for name in ANSWERED if name.startswith("RateLimit"))
 WAITS = ("409", "429", "503")
 """Answers after which the same request may work."""
 
@@ -72,9 +77,12 @@ def _describe_one(path: str, method: str, operation: dict[str, Any]) -> None:
     for status, answer in operation["responses"].items():
         if status in WAITS:
             _add(answer, "Retry-After")
+        if status == "429":
+            _add(answer, *RATE)
         elif status.startswith("2"):
-            _add(answer, "ETag" if method == "get" else REPLAYED)
+            _add(answer, "ETag" if method == "get" else REPLAYED, *RATE)
 
 
-def _add(answer: dict[str, Any], name: str) -> None:
-    answer.setdefault("headers", {})[name] = {"$ref": f"#/components/headers/{name}"}
+def _add(answer: dict[str, Any], *names: str) -> None:
+    told = answer.setdefault("headers", {})
+    told |= {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -7,11 +7,12 @@ from marshmallow import Schema, fields, validate
 from accounts import key as keys
 from accounts.permission import GROUPS, PERMISSIONS, within
 from accounts.principal import key_limit
-from api.context import audit, client_id, clock, db, principal
+from api.context import audit, client_id, clock, db, principal, services
 from api.openapi import Resource
 from api.paging import all_of
 from api.schemas.field import Instant
 from api.schemas.page import page_of
+from core.errors import InvalidError
 
 bp = Resource("api-keys", about="How programs speak for a client")
 
@@ -27,6 +28,13 @@ class NewKeySchema(Schema):
         metadata={"description": "actions of docs/reference/permissions.md; `read`, `write`, `*`"},
     )
     expires_at = Instant(allow_none=True, load_default=None)
+    rate = fields.Integer(
+        allow_none=True,
+        load_default=None,
+        strict=True,
+        validate=validate.Range(1, 100_000),
+        metadata={"description": "requests a second, fewer than every key may; null: as many"},
+    )
 
 
 class KeySchema(Schema):
@@ -39,6 +47,7 @@ class KeySchema(Schema):
     expires_at = Instant(allow_none=True)
     last_used_at = Instant(allow_none=True)
     revoked_at = Instant(allow_none=True)
+    rate = fields.Integer(allow_none=True)
     created_at = Instant(required=True)
 
 
@@ -60,7 +69,13 @@ def list_keys() -> Any:
 @bp.response(201, MadeKeySchema)
 def make(data: dict[str, Any]) -> dict[str, Any]:
     """Make a key that may no more than its maker. Its text is in this answer and nowhere else."""
-    owner = principal().user_id
+    owner, most = principal().user_id, services().settings.rate_limit
+    if data["rate"] and most and data["rate"] > most:
+        raise InvalidError(
+            f"no key may send more than {most} requests a second",
+            field="rate",
+            remedy="whoever runs EchelonX can make one: `echelonx key new --rate`",
+        )
     held = key_limit(db(), user_id=owner, client_id=client_id())
     for action in sorted(within(data["scopes"], held)):
         principal().require(action)

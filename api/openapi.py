@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from api import body, problem
 
-ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 503)
+ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 503)
 
 
 class ProblemDetail(Schema):

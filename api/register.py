@@ -28,6 +28,7 @@ from api import (
     problem,
     prompts,
     providers,
+    rate,
     recipes,
     scores,
     segments,
@@ -71,6 +72,7 @@ def register(app: Flask) -> None:
     problem.install(app)
     body.install(app)
     auth.install(app)
+    rate.install(app)
     idempotency.install(app)
     etag.install(app)
     made = openapi.make(app)

@@ -147,6 +147,22 @@ class Settings:
         8000, _whole(0, 65535), "The port the web server listens on; 0 takes a free one."
     )
     threads: int = _setting(8, _whole(1, 256), "Requests the web server handles at a time.")
+    rate_limit: int = _setting(
+        50,
+        _whole(0, 100_000),
+        "Requests a second that one API key or person may send to the API; 0 is no limit. A key "
+        "can have its own. Somebody who did not say who they are may send a tenth as many writes.",
+    )
+    rate_burst: int = _setting(
+        200, _whole(1, 1_000_000), "Requests that may come at once, after a while of none."
+    )
+    rate_limit_url: str | None = _setting(
+        None,
+        _url("redis", "rediss"),
+        "The Redis where all processes count requests together; unset, that of "
+        "`ECHELONX_BROKER_URL`, else each process counts by itself, as it does without an answer.",
+        shown=False,
+    )
     pump_seconds: float = _setting(
         5.0,
         _seconds(0.05, 3600),

@@ -53,6 +53,9 @@ class Metrics:
                 *_journeys(session, clock.now()),
                 metric("held", "1 while nothing is sent, see `echelonx resume`",
                        int(current_hold(session) is not None)),
+                metric("rate_limit_unheard_total",
+                       "Requests counted by this process alone: Redis did not answer",
+                       self._services.buckets.unheard),
                 *_of_accounts(accounts, clock.now()),
                 *_of_workers(workers(session), clock.now()),
             ]  # fmt: skip

@@ -14,9 +14,11 @@ from communications.reference import References
 from communications.urls import Urls
 from core import failpoint
 from core.address import AddressHasher
+from core.bucket import Buckets, MemoryBuckets
 from core.clock import Clock, SystemClock
 from core.db import Sessions, open_engine
 from core.http import Egress
+from core.redis_buckets import RedisBuckets
 from core.secret import Vault, derive, load_key
 from core.settings import Settings
 from core.token import Signer
@@ -41,6 +43,8 @@ class Services:
     urls: Urls
     content: ContentStore
     egress: Egress
+    buckets: Buckets
+    """Counts requests of the API."""
     send_bell: LocalBell
     """Wakes this process's fan-out, lanes and care."""
     inbox_bell: LocalBell
@@ -54,6 +58,8 @@ class Services:
         """Drop connections; the last ring still leaves."""
         if isinstance(self.bell, CeleryBell):
             self.bell.close()
+        if isinstance(self.buckets, RedisBuckets):
+            self.buckets.close()
         self.egress.close()
         self.engine.dispose()
 
@@ -70,9 +76,10 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
     engine = open_engine(settings.database_url)
     send, inbox = LocalBell(), LocalBell()
     far = CeleryBell(settings.broker_url, (send, inbox)) if settings.broker_url else None
+    clock = clock or SystemClock()
     return Services(
         settings=settings,
-        clock=clock or SystemClock(),
+        clock=clock,
         engine=engine,
         sessions=sessionmaker(engine, expire_on_commit=False),
         vault=Vault(key),
@@ -86,11 +93,19 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
             connect_timeout=settings.connect_seconds,
             read_timeout=settings.answer_seconds,
         ),
+        buckets=_buckets(settings, clock),
         send_bell=send,
         inbox_bell=inbox,
         bell=far or send,
         receipt_bell=far or inbox,
     )
+
+
+def _buckets(settings: Settings, clock: Clock) -> Buckets:
+    broker = settings.broker_url
+    url = settings.rate_limit_url or (broker if broker and broker.startswith("redis") else None)
+    own = MemoryBuckets(clock)
+    return RedisBuckets(url, own) if url and settings.rate_limit else own
 
 
 def dispatcher(services: Services, owner: str) -> Dispatcher:

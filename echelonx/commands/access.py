@@ -22,9 +22,14 @@ def key() -> None:
 @click.option(
     "--scope", "scopes", multiple=True, help="What it may do; everything without. Repeat it."
 )
+@click.option(
+    "--rate", type=click.IntRange(1, 100_000), help="Requests a second, instead of every key's."
+)
 @client_option
 @as_json
-def new(name: str, scopes: Sequence[str], client_id: int | None, as_json: bool) -> None:
+def new(
+    name: str, scopes: Sequence[str], rate: int | None, client_id: int | None, as_json: bool
+) -> None:
     """Make an API key. It is printed once.
 
     \b
@@ -34,7 +39,12 @@ def new(name: str, scopes: Sequence[str], client_id: int | None, as_json: bool) 
     with opened() as services, write(services.sessions) as session:
         client = chosen(session, client_id)
         row, text = issue_key(
-            session, services.clock, client_id=client.id, name=name, scopes=scopes or (EVERYTHING,)
+            session,
+            services.clock,
+            client_id=client.id,
+            name=name,
+            scopes=scopes or (EVERYTHING,),
+            rate=rate,
         )
         made = {"id": row.id, "client": client.id, "name": row.name, "key": text}
     answer(made, text, as_json=as_json)

@@ -28,6 +28,7 @@ def product(database_url: str, tmp_path: Path, clock: ManualClock) -> Iterator[S
             "ECHELONX_DATA_DIR": str(tmp_path),
             "ECHELONX_SECRET_KEY": "a key of tests that nobody else uses",
             "ECHELONX_PUBLIC_URL": "https://mail.example.com",
+            "ECHELONX_RATE_LIMIT": "0",
         }
     )
     services = build(settings, clock)

@@ -54,6 +54,7 @@ def test_an_empty_installation_has_zeros(services: Services) -> None:
         "signals_waiting": 0,
         "signals_oldest_seconds": 0,
         "held": 0,
+        "rate_limit_unheard_total": 0,
         "workers_alive": 0,
     }
 
