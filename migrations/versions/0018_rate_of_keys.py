@@ -1,13 +1,13 @@
 """Let a key have a rate of its own.
 
-Runs beside: processes of 0016; they know no rate.
+Runs beside: processes of 0017; they know no rate.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
