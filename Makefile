@@ -7,7 +7,8 @@ PYTEST ?= $(BIN)/python -m pytest
 # Tests start many processes; where nothing compiled is kept, each compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run test chaos lint check bench lock clean
+SDK := .sdk
+.PHONY: help setup demo run test chaos sdk lint check bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +46,14 @@ test: .venv/.dev ## run the tests (on PostgreSQL too, where it can be reached)
 
 chaos: .venv/.dev ## kill, freeze and cut off everything at full size (about an hour; CHAOS=file for its numbers)
 	@ECHELONX_TEST_CHAOS=$(abspath $(or $(CHAOS),chaos.jsonl)) $(PYTEST) tests/faults tests/api/test_walls.py $(ARGS)
+
+sdk: .venv/.dev ## run Segment's own libraries against the collector (from npm and PyPI)
+	@mkdir -p $(SDK)/node
+	@npm install --silent --no-audit --no-fund --no-save --no-package-lock --prefix $(SDK)/node @segment/analytics-node@3.1.0 \
+		|| { echo "npm cannot be reached: the Node library was not tried"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target $(SDK)/python analytics-python==1.4.post1 backoff==1.10.0 monotonic==1.6 \
+		|| { echo "PyPI cannot be reached: the old Python library was not tried"; exit 1; }
+	@ECHELONX_TEST_SDK=$(abspath $(SDK)) $(PYTEST) tests/sdk $(ARGS)
 
 lint: .venv/.dev ## style, types, layers
 	@$(BIN)/ruff format --check .

@@ -8,9 +8,10 @@ from flask_smorest import abort
 from api.context import actor, client_id, clock, db, services
 from api.members import ID
 from api.openapi import Resource
-from api.paging import by_id, paged
+from api.paging import all_of, by_id, paged
 from api.schemas.activity import (
     CodeSchema,
+    DroppedEventsSchema,
     EventSchema,
     OrderRequestSchema,
     OrderSchema,
@@ -29,6 +30,7 @@ from members.order import Order
 from members.referral import Tree, refer, referral_code, referrals
 from members.spending import Recorded, record_order, record_refund
 from members.tracking import Refused, ToldEvent, Tracked, member_told, track
+from webhooks.dropped import drops
 
 bp = Resource("activity", about="What members do: events, orders, referrals", room="members")
 
@@ -60,6 +62,13 @@ def track_events(data: dict[str, Any]) -> Tracked:
         errors = {str(one.index): {one.field.replace(".", "/"): one.message} for one in rejected}
         abort(422, message="no event can be kept", errors={"json": {"events": errors}})
     return replace(found, rejected=rejected)
+
+
+@bp.get("/dropped-events")
+@bp.response(200, page_of(DroppedEventsSchema))
+def list_dropped() -> dict[str, Any]:
+    """List which events of the client's programs nobody could keep, and why; the latest first."""
+    return all_of(drops(db(), client_id()))
 
 
 @bp.get(f"/members/{ID}/events")

@@ -66,7 +66,8 @@ class Place:
     folder: Path
 
 
-def _request(method: str, url: str, body: bytes = b"", **headers: str) -> bytes:
+def request_of(method: str, url: str, body: bytes = b"", **headers: str) -> bytes:
+    """Write a request as it travels."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}"]
@@ -96,7 +97,7 @@ def sendgrid(place: Place, events: Sequence[dict[str, Any]]) -> bytes:
     body = json.dumps(events).encode() + b"\r\n"
     stamp = str(int(time.time()))
     made = KEYS.sendgrid_key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))
-    return _request(
+    return request_of(
         "POST",
         place.services.urls.receipts("sendgrid", place.tokens["sendgrid"]),
         body,
@@ -123,7 +124,7 @@ def twilio(place: Place, number: int) -> bytes:
         "SmsStatus": "delivered",
         "ApiVersion": "2010-04-01",
     }
-    return _request(
+    return request_of(
         "POST",
         url,
         urlencode(form).encode(),
@@ -142,7 +143,7 @@ def visit(place: Place, number: int) -> bytes:
         if number % 2
         else f"/o/{signer.sign('open', message)}.gif"
     )
-    return _request("GET", base + path, User_Agent="Mozilla/5.0 (X11; Linux) Firefox/140.0")
+    return request_of("GET", base + path, User_Agent="Mozilla/5.0 (X11; Linux) Firefox/140.0")
 
 
 def load(place: Place, made: Iterator[bytes], connections: int) -> dict[str, Any]:

@@ -24,11 +24,13 @@ from echelonx.runner import TICKED, Role
 from echelonx.standstill import standstill
 from echelonx.wiring import Services
 from scheduling.worker import SILENT_SECONDS, Worker, workers
+from webhooks.collected import Collected
 from webhooks.inbox import InboxItem
 
 C = Communication
 PARKED = CommunicationEvent.state == literal_column("'parked'")
 NEW = InboxItem.state == literal_column("'new'")
+COLLECTED = Collected.state == literal_column("'new'")
 """Literals, not bound: only then do both databases use the partial indexes."""
 ABOUT_SENDS = "Sends by how they ended, since the worker started"
 ABOUT_LOST = "Sends whose worker stopped in the middle, by the worker that found them"
@@ -88,11 +90,13 @@ def _due(session: Session, now: datetime) -> Iterator[Metric]:
 
 
 def _waiting(session: Session) -> Iterator[Metric]:
-    # ix_communication_events_parked and ix_inbox_new
+    # ix_communication_events_parked, ix_inbox_new and ix_collected_new
     parked = session.scalar(select(func.count()).where(PARKED)) or 0
     yield metric("parked_events", "Receipts of messages that are not known yet", parked)
     stored = session.scalar(select(func.count()).where(NEW)) or 0
     yield metric("inbox_backlog", "Webhooks stored and not applied yet", stored)
+    told = session.scalar(select(func.count()).where(COLLECTED)) or 0
+    yield metric("collected_backlog", "Requests with events stored and not applied yet", told)
 
 
 def _journeys(session: Session, now: datetime) -> Iterator[Metric]:

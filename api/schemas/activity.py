@@ -179,3 +179,16 @@ class TreeSchema(Schema):
     commission = money(required=True)
     currency = fields.String(allow_none=True, required=True)
     hints = fields.List(fields.String(), required=True)
+
+
+class DroppedEventsSchema(Schema):
+    """The events of one kind that were dropped on one day for one reason, and the last of them."""
+
+    day = fields.Date(required=True)
+    kind = fields.String(required=True)
+    reason = fields.String(required=True)
+    count = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    message_id = fields.String(allow_none=True)
+    key_id = fields.Integer(allow_none=True)
+    last_at = Instant(required=True)

@@ -12,9 +12,9 @@ import click
 from sqlalchemy.orm import Session
 
 from accounts.client import Client
-from core.db import write
+from core.db import read, write
 from core.errors import InvalidError
-from echelonx.commands.output import answer, as_json, facts, note
+from echelonx.commands.output import answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 from members.order import Order
 from members.queries import member as member_by_id
@@ -22,8 +22,10 @@ from members.queries import member_by_key
 from members.spending import Recorded, record_order, record_refund
 from members.tracking import ToldEvent, member_told
 from members.tracking import track as track_events
+from webhooks.dropped import drops
 
 PROBLEM = 1
+DROPPED = ("day", "kind", "reason", "count", "detail", "message_id", "key_id", "last_at")
 
 
 def _instant(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
@@ -100,8 +102,25 @@ def track(
     for one in found.rejected:
         note(f"error: {one.field}: {one.message}")
     counts = f"{found.new} new, {found.duplicates} known already"
-    answer(asdict(found), counts, as_json=as_json)
+    rejected = [asdict(one) for one in found.rejected]
+    values = {"new": found.new, "duplicates": found.duplicates, "rejected": rejected}
+    answer(values, counts, as_json=as_json)
     return PROBLEM if found.rejected else 0
+
+
+@event.command()
+@client_option
+@as_json
+def dropped(client_id: int | None, as_json: bool) -> None:
+    """Show which events of your programs nobody could keep, and why.
+
+    One line a day, kind and reason, with the last of them.
+    """
+    with opened() as services, read(services.sessions) as session:
+        client = chosen(session, client_id)
+        rows = [[getattr(one, name) for name in DROPPED] for one in drops(session, client.id)]
+    values = [dict(zip(DROPPED, row, strict=True)) for row in rows]
+    answer(values, lambda: table(DROPPED, rows), as_json=as_json)
 
 
 @click.group()

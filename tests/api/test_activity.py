@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
+from core.clock import ManualClock
+from core.db import write
+from echelonx.wiring import Services
 from tests.api.caller import Caller, pointers, refused
+from tests.api.conftest import CallerOf
+from webhooks.dropped import Drop, note_drops
 
 
 def event(number: int, **other: Any) -> dict[str, Any]:
@@ -142,3 +147,22 @@ def test_referrals_are_a_tree_with_revenue(api: Caller) -> None:
     assert found["levels"] == [{"depth": 1, "members": 1, "bought": 1, "revenue": "100.0000"}]
     assert (found["code"], found["commission"], found["currency"]) == (code, "10.0000", "EUR")
     refused(api.ask("POST", f"/members/{ana}/referrer", {"code": code}), 409)
+
+
+def test_dropped_events_are_told_to_their_client_alone(
+    api: Caller, stranger: Caller, product: Services, clock: ManualClock, client_id: int
+) -> None:
+    drop = Drop("track", "nobody", "give userId or anonymousId", "m1")
+    with write(product.sessions) as session:
+        note_drops(session, clock, client_id=client_id, drops=[drop])
+
+    assert [one["reason"] for one in api.get("/dropped-events")["data"]] == ["nobody"]
+    assert stranger.get("/dropped-events")["data"] == []
+
+
+def test_a_write_key_tells_events_and_nothing_else(caller_of: CallerOf, client_id: int) -> None:
+    site = caller_of(client_id, scopes=("events:write",))
+
+    refused(site.ask("GET", "/members"), 403)
+    refused(site.ask("POST", "/orders", {}), 403)
+    refused(site.ask("POST", "/api-keys", {}), 403)

@@ -11,6 +11,7 @@ from core.settings import Settings
 from echelonx import wiring
 from members.score import Score, ScoreKind
 from tests.echelonx.conftest import Call
+from webhooks.dropped import Drop, note_drops
 
 WHO = ("--member", "ana@example.com")
 
@@ -104,3 +105,15 @@ def test_scores_are_shown_with_their_reasons(
     ]
     assert "orders +42" in told.out
     assert "not enough data: orders" in told.out
+
+
+def test_what_was_dropped_says_why(call: Call, shop: dict[str, Any], database: Settings) -> None:
+    services = wiring.build(database)
+    drop = Drop("track", "nobody", "give userId or anonymousId", "m1")
+    with write(services.sessions) as session:
+        note_drops(session, SystemClock(), client_id=1, drops=[drop, drop])
+    services.close()
+
+    [told] = call("event", "dropped", "--json").json
+    assert (told["reason"], told["count"], told["message_id"]) == ("nobody", 2, "m1")
+    assert "give userId or anonymousId" in call("event", "dropped").out

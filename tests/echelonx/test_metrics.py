@@ -49,6 +49,7 @@ def test_an_empty_installation_has_zeros(services: Services) -> None:
         "pump_lag_seconds": 0,
         "parked_events": 0,
         "inbox_backlog": 0,
+        "collected_backlog": 0,
         "enrolments_due_oldest_seconds": 0,
         "enrolments_stuck": 0,
         "signals_waiting": 0,
