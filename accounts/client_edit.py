@@ -57,8 +57,8 @@ def change_tier(
         actor=actor,
         action=TIER,
         target=f"client:{client_id}",
-        before=before.value,
-        after=tier.value,
+        before={"subscription_tier": before.value},
+        after={"subscription_tier": tier.value},
         reason=reason,
     )
     session.flush()

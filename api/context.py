@@ -10,7 +10,8 @@ from flask import Flask, current_app, g, request
 from flask.wrappers import Response
 from sqlalchemy.orm import Session
 
-from accounts.audit import record
+from accounts.audit import AuditEntry
+from accounts.audit_changes import watched
 from accounts.principal import Principal
 from api.openapi import READS
 from channels.adapter import HttpClient
@@ -32,6 +33,14 @@ class Bell(Protocol):
 
     def ring(self) -> None:
         """Ring; never waits, never raises."""
+        ...
+
+
+class Witness(Protocol):
+    """Writes down who looked at people, after they were answered."""
+
+    def saw(self, entry: AuditEntry) -> None:
+        """Take an entry; never waits, never raises."""
         ...
 
 
@@ -94,6 +103,11 @@ class Services(Protocol):
         ...
 
     @property
+    def witness(self) -> Witness:
+        """Notes who looked at people."""
+        ...
+
+    @property
     def bell(self) -> Bell:
         """Rings workers."""
         ...
@@ -108,7 +122,9 @@ def db() -> Session:
     """Return this request's session; a GET's only reads, and never waits for SQLite's writer."""
     if "session" not in g:
         g.session = services().sessions()
-        if request.method in READS and is_sqlite(g.session):
+        if request.method not in READS:
+            g.changes = watched(g.session)
+        elif is_sqlite(g.session):
             g.session.connection(execution_options={"sqlite_begin": "DEFERRED"})
     return cast("Session", g.session)
 
@@ -147,9 +163,9 @@ def actor() -> str:
     return principal().actor
 
 
-def audit(action: str, target: str) -> None:
-    """Write down that the caller did something, in the same transaction."""
-    record(db(), clock(), client_id=client_id(), actor=actor(), action=action, target=target)
+def audit(action: str, target: str, **detail: Any) -> None:
+    """Name what the caller does, for the audit log: written with it (auditing.py)."""
+    g.setdefault("deeds", []).append((action, target, detail))
 
 
 def ring_after_commit() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from flask import g
+
 from core.errors import InvalidError
 from core.page import decode_cursor, encode_cursor, page_of
 
@@ -19,6 +21,7 @@ def paged(
     limit = query["limit"]
     found = rows(_edge(query["cursor"]), limit + 1)
     page = page_of(found, limit, lambda row: encode_cursor(key(row)))
+    g.rows = len(page.items)
     return {"data": page.items, "next_cursor": page.next_cursor}
 
 
@@ -35,6 +38,7 @@ def _edge(cursor: str | None) -> int | None:
 
 def all_of(rows: Sequence[Any]) -> dict[str, Any]:
     """Return a list that is always short as the one page it fits on."""
+    g.rows = len(rows)
     return {"data": rows, "next_cursor": None}
 
 

@@ -4,6 +4,8 @@ from flask import Flask
 
 from api import (
     activity,
+    audit,
+    auditing,
     auth,
     belonging,
     body,
@@ -63,12 +65,14 @@ RESOURCES = (
     elevate,
     communications,
     unknown,
+    audit,
 )
 
 
 def register(app: Flask) -> None:
     """Add /api/v1 to `app`, whose extension `echelonx` holds the services."""
     context.install(app)
+    auditing.install(app)
     problem.install(app)
     body.install(app)
     auth.install(app)

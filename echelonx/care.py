@@ -6,6 +6,7 @@ Each task is a set of guarded statements, so that any number of workers may care
 from sqlalchemy import select
 
 from accounts import idempotency
+from accounts.audit_chain import seal, unsealed_waits
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
 from communications import effects
@@ -26,6 +27,8 @@ REAP = 1 / 8
 """Of a lease: every 15 seconds where it is 120."""
 EXPIRE_SECONDS = 300.0
 """It may read all that waits for paused accounts, and nobody waits for it."""
+SEAL_SECONDS = 2.0
+"""Entries of the audit log wait so long, at most, to be sealed into their chain."""
 TIDY_SECONDS = 600.0
 """Between two looks at months of events and at events nobody keeps any longer."""
 PARKED_SECONDS = 2.0
@@ -61,6 +64,7 @@ class Care:
         self._reap = Every(lease_seconds * REAP)
         self._expire = Every(EXPIRE_SECONDS)
         self._parked = Every(PARKED_SECONDS)
+        self._seal = Every(SEAL_SECONDS)
         self._tidy = Every(TIDY_SECONDS)
 
     def unit(self) -> bool:
@@ -79,6 +83,8 @@ class Care:
             with write(self._sessions) as session:
                 matched = retry_parked(session, self._clock)
                 effects.run(session, self._clock, effects.of(matched))
+        if self._seal.due():
+            self._seal_audit()
         if self._tidy.due():
             self._tidy_events()
             self._tidy_keys()
@@ -88,6 +94,13 @@ class Care:
             with write(self._sessions) as session:
                 return advance_bulk(session, self._clock)
         return False
+
+    def _seal_audit(self) -> None:
+        with read(self._sessions) as session:
+            waiting = unsealed_waits(session)
+        while waiting:
+            with write(self._sessions) as session:
+                waiting = seal(session) > 0
 
     def _tidy_events(self) -> None:
         with write(self._sessions) as session:

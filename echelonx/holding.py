@@ -97,7 +97,7 @@ def _doubt(
     until: datetime,
     born: datetime | None = None,
     paused: Sequence[int] = (),
-    **more: str,
+    **more: Any,
 ) -> None:
     pause_waiting(session, clock, until=until, born=born, reason=MISSED)
     missed = miss(session, until=until, born=born)

@@ -6,6 +6,8 @@ from core.db import Base
 
 MODULES = (
     "accounts.audit",
+    "accounts.audit_chain",
+    "accounts.audit_guard",
     "accounts.client",
     "accounts.idempotency",
     "accounts.key",

@@ -23,6 +23,7 @@ from core.secret import Vault, derive, load_key
 from core.settings import Settings
 from core.token import Signer
 from echelonx.rings import CeleryBell
+from echelonx.witness import Witness
 from scheduling.bell import Bell, LocalBell
 from webhooks.apply import Applier
 from webhooks.receiver import Receivers
@@ -45,6 +46,8 @@ class Services:
     egress: Egress
     buckets: Buckets
     """Counts requests of the API."""
+    witness: Witness
+    """Notes who looked at people."""
     send_bell: LocalBell
     """Wakes this process's fan-out, lanes and care."""
     inbox_bell: LocalBell
@@ -60,6 +63,7 @@ class Services:
             self.bell.close()
         if isinstance(self.buckets, RedisBuckets):
             self.buckets.close()
+        self.witness.close()
         self.egress.close()
         self.engine.dispose()
 
@@ -75,13 +79,14 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
     urls = Urls(settings.public_url, signer)
     engine = open_engine(settings.database_url)
     send, inbox = LocalBell(), LocalBell()
+    sessions = sessionmaker(engine, expire_on_commit=False)
     far = CeleryBell(settings.broker_url, (send, inbox)) if settings.broker_url else None
     clock = clock or SystemClock()
     return Services(
         settings=settings,
         clock=clock,
         engine=engine,
-        sessions=sessionmaker(engine, expire_on_commit=False),
+        sessions=sessions,
         vault=Vault(key),
         hasher=AddressHasher(derive(key, "addresses")),
         signer=signer,
@@ -94,6 +99,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
             read_timeout=settings.answer_seconds,
         ),
         buckets=_buckets(settings, clock),
+        witness=Witness(sessions, clock),
         send_bell=send,
         inbox_bell=inbox,
         bell=far or send,

@@ -136,9 +136,14 @@ def test_no_list_shows_what_is_anothers(
             assert [row for row in seen if row.get("name") != "tests"] == []
 
 
-QUERIES = {"/members/search": {"q": "ana"}, "/tiers/near": {"tier": "elite"}}
+QUERIES = {
+    "/audit": {"action": "members.create_member"},
+    "/members/search": {"q": "ana"},
+    "/tiers/near": {"tier": "elite"},
+}
 """What a list cannot be asked for without."""
 SINGLE = (
+    "/api/v1/audit/export",
     "/api/v1/clients/me",
     "/api/v1/elevate/class",
     "/api/v1/elevate/metrics",

@@ -1,0 +1,111 @@
+"""Auditing: every write of the API is in the audit log, and every look at people.
+
+A write is told with its transaction, by the name its route gives it (`context.audit`) or else by
+the operation's own, with what it changed. A look is handed to the witness after the answer is made:
+one entry a request, with the names of its filters and the number of rows; reading waits for nobody.
+
+What is not named here is told: a new route is audited until somebody says that it need not be.
+"""
+
+import re
+from typing import Any
+
+from flask import Flask, g, request
+from flask.wrappers import Response
+
+from accounts.audit import ORIGIN, AuditSource, Origin, noted, record, truncated
+from api.context import actor, clock, db, principal, services
+from api.idempotency import REPLAYED
+from api.openapi import PREFIX, READS
+
+NOBODY = frozenset(
+    {"audit", "clients", "api-keys", "templates", "providers", "campaigns", "journeys", "recipes",
+     "prompts", "segments", "unknown"}
+)  # fmt: skip
+"""Rooms that show no person."""
+SHOWS_NOBODY = frozenset(
+    {"belonging.show_reach", "bulk-edits.get", "bulk-edits.list_bulk_edits", "elevate.get_metrics",
+     "elevate.get_path", "elevate.list_snapshots", "enrolments.show_results", "exports.get",
+     "exports.list_exports", "imports.get_import",
+     "imports.list_imports", "members.statistics", "scores.models", "tiers.list_tiers"}
+)  # fmt: skip
+"""Operations of other rooms that show none either."""
+CHANGES_NOTHING = frozenset(
+    {"bulk-edits.preview", "imports.look", "journeys.check", "segments.effect", "segments.preview"}
+)
+"""Operations that are sent as writes because their question is long."""
+STREAMS = frozenset({"activity.track_events", "activity.tell_order", "activity.tell_refund"})
+"""What machines report by the thousand; each is a row with its time in the member's own history."""
+UNTOLD = CHANGES_NOTHING | STREAMS
+FILTER = re.compile(r"[a-z_]{1,32}").fullmatch
+
+
+def install(app: Flask) -> None:
+    """Tell of each good answer; context.commit, installed before, runs after this."""
+
+    @app.before_request
+    def arrive() -> None:
+        ORIGIN.set(Origin(AuditSource.API, truncated(request.remote_addr)))
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        if request.path.startswith(PREFIX) and response.status_code < 400 and _known():
+            if request.method not in READS:
+                if REPLAYED not in response.headers:  # what was answered before was told before
+                    _tell_deeds()
+            elif request.method != "OPTIONS" and not _shows_nobody():
+                services().witness.saw(_look())
+        return response
+
+    @app.teardown_request
+    def leave(error: BaseException | None) -> None:
+        del error
+        ORIGIN.set(None)
+
+
+def _known() -> bool:
+    """Say whether somebody asks: public routes are not audited."""
+    return "principal" in g and request.endpoint is not None
+
+
+def _tell_deeds() -> None:
+    session = db()
+    session.flush()
+    deeds: list[tuple[str, str | None, dict[str, Any]]] = g.pop("deeds", [])
+    if not deeds and not g.changes.told and request.endpoint not in UNTOLD:
+        deeds = [(request.endpoint or "", _target(), _sent())]
+    before, after = g.changes.both() if deeds else ({}, {})
+    for action, target, detail in deeds:
+        record(
+            session, clock(), client_id=principal().client_id, actor=actor(), action=action,
+            target=target, before=before or None, after=after or None, **detail,
+        )  # fmt: skip
+
+
+def _shows_nobody() -> bool:
+    endpoint = request.endpoint or ""
+    return endpoint.partition(".")[0] in NOBODY or endpoint in SHOWS_NOBODY
+
+
+def _look() -> Any:
+    detail: dict[str, Any] = {"filters": sorted(filter(FILTER, request.args))}
+    if "rows" in g:
+        detail["rows"] = g.rows
+    return noted(
+        clock(), client_id=principal().client_id, actor=actor(), action=f"read.{request.endpoint}",
+        target=_target(), **detail,
+    )  # fmt: skip
+
+
+def _sent() -> dict[str, Any]:
+    """Return the names, and only the names, of what was sent."""
+    body = request.get_json(silent=True) if request.is_json else None
+    return {"fields": sorted(filter(FILTER, body))} if isinstance(body, dict) else {}
+
+
+def _target() -> str | None:
+    """Name the thing in the path: `member:7`. Ids that are texts are not ours, and not shown."""
+    for name, value in (request.view_args or {}).items():
+        if isinstance(value, int):
+            return f"{name.removesuffix('_id')}:{value}"
+    return None

@@ -1,0 +1,102 @@
+"""Mirrors api/auditing.py and api/audit.py."""
+
+import json
+
+import pytest
+from sqlalchemy import select
+
+from accounts.audit import AuditEntry
+from accounts.audit_chain import seal, verify, verify_lines
+from core.db import read, write
+from echelonx.wiring import Services
+from tests.api.caller import Caller, good, refused
+
+EMAIL = "ana.petrova@example.com"
+
+
+@pytest.fixture
+def entries(api: Caller, product: Services):
+    """Everything in the log by now, oldest first; what the witness still holds is written."""
+
+    def ask(**filters: str) -> list[dict]:
+        product.witness.flush()
+        return api.get("/audit", limit=200, **filters)["data"][::-1]
+
+    return ask
+
+
+def test_a_write_is_told_with_what_it_changed_and_from_where(api, entries) -> None:
+    member = api.post("/members", {"email": EMAIL, "first_name": "Ana", "tier": "basic"})
+    path = f"/members/{member['id']}"
+    api.patch(path, {"first_name": "Anna", "last_name": "Petrova", "engagement_score": 7})
+    refused(api.ask("PATCH", path, {"tier": "no such"}), 422)
+    api.patch("/clients/me", {"name": "Petrova's", "phone": "+12015550123"})
+    assert (
+        api.ask("POST", "/suppressions", {"channel": "email", "address": EMAIL}).status_code == 204
+    )
+    api.post("/segments/preview", {"text": "everyone"})
+
+    told = entries()
+    assert [one["action"] for one in told] == [
+        "members.create_member", "members.update_member", "client.update", "suppression.add"
+    ]  # fmt: skip
+    assert told[1]["target"] == f"member:{member['id']}"
+    assert told[1]["detail"] == {"fields": ["engagement_score", "first_name", "last_name"]}
+    assert told[2]["before"] == {"name": "changed", "phone": None}
+    assert told[2]["after"] == {"name": "changed", "phone": "changed"}
+    assert {one["actor"] for one in told} == {"key:1"}
+    assert {(one["source"], one["ip"]) for one in told} == {("api", "127.0.0.0/24")}
+    assert "petrova" not in json.dumps(told).casefold()
+
+
+def test_a_look_at_people_is_told_after_the_answer_and_costs_no_write(
+    api, entries, product
+) -> None:
+    member = api.post("/members", {"email": EMAIL, "first_name": "Ana"})["id"]
+    with write(product.sessions):  # SQLite has one writer, and a look does not wait for it
+        api.get(f"/members/{member}")
+        api.get("/members", email=EMAIL)
+        api.get("/members/search", q="ana")
+        api.get("/members", match="everyone", limit=1)
+        good(api.ask("GET", "/members/export"))
+        api.get("/campaigns")
+        refused(api.ask("GET", "/members/999"), 404)
+
+    told = entries(action="read.")
+    assert [(one["action"], one["target"], one["detail"]) for one in told] == [
+        ("read.members.get_member", f"member:{member}", {"filters": []}),
+        ("read.members.list_members", None, {"filters": ["email"], "rows": 1}),
+        ("read.members.search_members", None, {"filters": ["q"], "rows": 1}),
+        ("read.members.list_members", None, {"filters": ["limit", "match"], "rows": 1}),
+        ("read.imports.export", None, {"filters": []}),
+    ]  # fmt: skip
+
+
+def test_the_log_is_found_by_who_what_and_when(api, stranger, entries, clock) -> None:
+    made = api.post("/segments", {"name": "Everyone", "text": "everyone"})
+    clock.advance(hours=1)
+    api.delete(f"/segments/{made['id']}")
+    stranger.post("/segments", {"name": "Theirs", "text": "everyone"})
+    target = f"segment:{made['id']}"
+
+    assert [one["action"] for one in entries(target=target)] == ["segment.delete"]
+    assert len(entries(action="segments.create")) == 1
+    assert entries(actor="key:2") == []
+    since = clock.now().isoformat()
+    assert [one["action"] for one in entries(action="segment", **{"from": since})] == []
+    assert [one["action"] for one in entries(to=since)] == ["segments.create"]
+
+
+def test_the_chain_is_downloaded_and_proved(api, product, client_id) -> None:
+    for name in ("A", "B"):
+        api.post("/segments", {"name": name, "text": "everyone"})
+    with write(product.sessions) as session:
+        seal(session)
+
+    lines = api.ask("GET", "/audit/export").get_data(as_text=True).splitlines()
+    verdict = verify_lines(lines)
+    assert (verdict.entries, verdict.problems) == (2, [])
+    with read(product.sessions) as session:
+        assert verify(session, client_id).hash == verdict.hash
+        entry = session.scalars(select(AuditEntry)).first()
+    assert (entry.seq, entry.hash) == (1, json.loads(lines[1])["hash"])
