@@ -108,11 +108,18 @@ class Resource(Blueprint):
 
         def registered(view: View) -> View:
             action = getattr(view, "action", usual)
-            told = {"security": []} if action == OPEN else {"x-action": action}
+            told: dict[str, Any] = {"operationId": self._id(view.__name__)}
+            told |= {"security": []} if action == OPEN else {"x-action": action}
             described: View = self.doc(**told)(self.action(action)(view))
             return register(described)
 
         return registered
+
+    def _id(self, view: str) -> str:
+        """Return what generated clients call an operation: `members_list`, `members_search`."""
+        room = self.name.replace("-", "_")
+        words = [word for word in view.split("_") if word not in (room, room.removesuffix("s"))]
+        return "_".join([room, *words])
 
     def register_views_in_doc(self, api: "ProblemApi", *place: Any, **options: Any) -> None:
         """Leave the description for when the document is asked for: it is most of a start."""

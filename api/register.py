@@ -18,6 +18,7 @@ from api import (
     elevate,
     enrolments,
     etag,
+    examples,
     exports,
     headers,
     idempotency,
@@ -38,6 +39,7 @@ from api import (
     templates,
     tiers,
     unknown,
+    viewer,
 )
 
 RESOURCES = (
@@ -80,7 +82,8 @@ def register(app: Flask) -> None:
     idempotency.install(app)
     etag.install(app)
     made = openapi.make(app)
-    made.finishing.append(headers.describe)
+    made.finishing += [headers.describe, examples.describe]
+    viewer.install(app)
     for resource in RESOURCES:
         made.register_blueprint(resource.bp)
     auth.check(app)
