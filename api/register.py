@@ -33,6 +33,7 @@ from api import (
     providers,
     rate,
     recipes,
+    reports,
     scores,
     segments,
     suppressions,
@@ -66,6 +67,7 @@ RESOURCES = (
     prompts,
     elevate,
     communications,
+    reports,
     unknown,
     audit,
 )

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from campaigns.campaign import Campaign
 from campaigns.run import Run, RunStatus
-from communications import poison, unknown
+from communications import failure, poison, unknown
 from communications.communication import Communication
 from communications.errors import CancelledRunError
+from communications.failure import Failed, Retried
 from communications.ledger import hold_run
 from communications.poison import Verdict
 from communications.unknown import Decision, Resolved, Which
@@ -74,6 +75,19 @@ def decide(
         verdict=verdict,
         expected=expected,
         actor=actor,
+    )
+    _wait(session, paused)
+    return done
+
+
+def retry(
+    session: Session, clock: Clock, *, client_id: int, which: Failed, expected: int, actor: str
+) -> Retried:
+    """Send failures again that are mended (communications.failure.retry)."""
+    runs = {row.run_id for row in failure.retryable(session, client_id, which)}
+    paused = _paused(session, client_id, runs)
+    done = failure.retry(
+        session, clock, client_id=client_id, which=which, expected=expected, actor=actor
     )
     _wait(session, paused)
     return done

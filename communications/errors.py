@@ -47,6 +47,12 @@ class UnexpectedCountError(ConflictError):
         )
 
 
+class PermanentFailureError(ConflictError):
+    """Sending these messages again would fail again."""
+
+    code = "permanent_failure"
+
+
 class NothingExpectedError(InvalidError):
     """A decision needs messages to decide about."""
 

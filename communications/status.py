@@ -56,6 +56,7 @@ class Step(StrEnum):
     SKIP = "skip"  # decided not to send
     RESEND = "resend"  # an operator accepts the risk of a second copy
     GIVE_UP = "give_up"  # an operator says treat as not sent
+    AGAIN = "again"  # an operator mended why it was refused, or could not be made
 
 
 STEPS: dict[Step, tuple[frozenset[Status], Status]] = {
@@ -69,9 +70,10 @@ STEPS: dict[Step, tuple[frozenset[Status], Status]] = {
     Step.SKIP: (frozenset({S.QUEUED}), S.SKIPPED),
     Step.RESEND: (frozenset({S.UNKNOWN}), S.QUEUED),
     Step.GIVE_UP: (frozenset({S.UNKNOWN}), S.FAILED),
+    Step.AGAIN: (frozenset({S.FAILED, S.SKIPPED}), S.QUEUED),
 }
 
-OPERATOR_STEPS = frozenset({Step.RESEND, Step.GIVE_UP})
+OPERATOR_STEPS = frozenset({Step.RESEND, Step.GIVE_UP, Step.AGAIN})
 PERHAPS_SENT = frozenset({Step.LOSE, Step.DOUBT, Step.ACCEPT})
 
 

@@ -145,6 +145,8 @@ QUERIES = {
 SINGLE = (
     "/api/v1/audit/export",
     "/api/v1/clients/me",
+    "/api/v1/communications/engagement",
+    "/api/v1/communications/responses",
     "/api/v1/elevate/class",
     "/api/v1/elevate/metrics",
     "/api/v1/elevate/path",
