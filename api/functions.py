@@ -103,7 +103,7 @@ COMMUNICATIONS = {
     "updateCommunicationStatus": _F(
         "POST /unknown/resolve", "providers' receipts do it by themselves", "unknown resolve"
     ),
-    "getCommunicationStats": _F(None),
+    "getCommunicationStats": _F("GET /communications/statistics"),
     "logSMS": _F("POST /communications", "`channel` `sms`; every message logs itself"),
     "logEmail": _F("POST /communications", "`channel` `email`; every message logs itself"),
     "logMMS": _F("POST /communications", "`channel` `mms`; every message logs itself"),
@@ -112,17 +112,19 @@ COMMUNICATIONS = {
         "GET /members/{member_id}/timeline", "with what was not sent, and why", "member why"
     ),
     "bulkCreateCommunications": _F("POST /communications/batch"),
-    "getDeliveryRates": _F(None, "`rate`; `by` says of what"),
-    "getCommunicationCosts": _F(None),
-    "getEngagementMetrics": _F(None),
-    "retryFailedCommunications": _F(None, "why they failed: `GET /communications/failures`"),
+    "getDeliveryRates": _F("GET /communications/statistics", "`rate`; `by` says of what"),
+    "getCommunicationCosts": _F("GET /communications/costs"),
+    "getEngagementMetrics": _F("GET /communications/engagement"),
+    "retryFailedCommunications": _F(
+        "POST /communications/retry", "why they failed: `GET /communications/failures`"
+    ),
     "getCommunicationTimeline": _F(
         "GET /communications/{communication_id}", "`timeline`", "log show"
     ),
     "exportCommunications": _F("POST /exports", "`of` `communications`"),
-    "getOptOutRequests": _F(None),
-    "getSpamReports": _F(None),
-    "getResponseRates": _F(None),
+    "getOptOutRequests": _F("GET /communications/opt-outs"),
+    "getSpamReports": _F("GET /communications/spam-reports"),
+    "getResponseRates": _F("GET /communications/responses"),
 }
 CAMPAIGNS = {
     "getCampaigns": _F("GET /campaigns", command="campaign list"),

@@ -123,7 +123,7 @@ def retry(data: dict[str, Any]) -> dict[str, Any]:
     if data["dry_run"]:
         rows = len(failure.retryable(db(), client_id(), which))
         return {"rows": rows, "dry_run": True}
-    done = again.retry(
+    done = again.send_again(
         db(), clock(), client_id=client_id(), which=which, expected=data["count"], actor=actor()
     )
     ring_after_commit()

@@ -80,13 +80,13 @@ def decide(
     return done
 
 
-def retry(
+def send_again(
     session: Session, clock: Clock, *, client_id: int, which: Failed, expected: int, actor: str
 ) -> Retried:
-    """Send failures again that are mended (communications.failure.retry)."""
+    """Send failures again that are mended (communications.failure.send_again)."""
     runs = {row.run_id for row in failure.retryable(session, client_id, which)}
     paused = _paused(session, client_id, runs)
-    done = failure.retry(
+    done = failure.send_again(
         session, clock, client_id=client_id, which=which, expected=expected, actor=actor
     )
     _wait(session, paused)

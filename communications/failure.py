@@ -180,7 +180,7 @@ def retryable(
     return found
 
 
-def retry(
+def send_again(
     session: Session,
     clock: Clock,
     *,
