@@ -93,7 +93,7 @@ CHANGEABLE = frozenset(
 CONTRACT = frozenset({"status", "contract_start", "contract_end", "monthly_spend_limit"})
 """Of these, what is agreed with a client: super admins set it, not the client."""
 SIZES = ("1-10", "11-50", "51-200", "201-500", "500+")
-MAX_LIMIT = Decimal(10) ** 10
+MAX_LIMIT, CENT = Decimal(10) ** 10, Decimal("0.0001")
 
 
 def create_client(
@@ -244,7 +244,7 @@ def _limit(limit: Decimal | None) -> Decimal | None:
         raise InvalidError(
             "a spend limit is an amount from 0", field="monthly_spend_limit", remedy="null is none"
         )
-    return limit
+    return limit and limit.quantize(CENT)
 
 
 def _check_contract(values: Mapping[str, Any]) -> None:

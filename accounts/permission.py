@@ -59,6 +59,7 @@ _MANAGER = {
     "foundation:write": "Write the brand facts that fill templates",
     "tiers:write": "Write tier rules, give tiers",
     "elevate:write": "Star steps, take snapshots of the funnel",
+    "usage:read": "Look at the client's usage, costs and revenue",
     "providers:read": "Look at provider accounts; secrets are veiled",
 }
 _ADMIN = {

@@ -154,7 +154,6 @@ def note_login(session: Session, clock: Clock, *, user_id: int) -> None:
             last_login=now,
             login_count=User.login_count + 1,
             failed_login_attempts=0,
-            updated_at=now,
         )
     )
 

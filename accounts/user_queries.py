@@ -51,6 +51,12 @@ class UserStatistics:
     created_lately: int
 
 
+def visible(client_id: int | None) -> ColumnElement[bool]:
+    """Return whether a client sees a user."""
+    here = User.deleted_at.is_(None)
+    return here if client_id is None else and_(here, _has(client_id, None))
+
+
 def users_page(
     session: Session,
     client_id: int | None,
@@ -148,8 +154,7 @@ def user_activity(
 
 
 def _alive(client_id: int | None) -> Select[Any]:
-    query = select(User).where(User.deleted_at.is_(None))
-    return query if client_id is None else query.where(_has(client_id, None))
+    return select(User).where(visible(client_id))
 
 
 def _has(client_id: int | None, role: Role | None) -> ColumnElement[bool]:

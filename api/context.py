@@ -27,6 +27,9 @@ from core.secret import Vault
 from core.settings import Settings
 from core.token import Signer
 
+EVERYWHERE = "clients:read"
+"""The action that shows that a caller sees beyond one client."""
+
 
 class Bell(Protocol):
     """Tells workers to look."""
@@ -156,6 +159,11 @@ def client_id() -> int:
             "you act for no client", remedy="ask an admin of the client for a role there"
         )
     return found
+
+
+def reach() -> int | None:
+    """Return the client whose users the caller sees; None is every client, for super admins."""
+    return None if EVERYWHERE in principal().actions else principal().client_id or 0
 
 
 def actor() -> str:

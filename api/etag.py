@@ -22,8 +22,10 @@ from werkzeug.datastructures import ETags
 
 from accounts.client import Client
 from accounts.key import ApiKey
+from accounts.user import User
+from accounts.user_queries import visible
 from api import problem
-from api.context import client_id, db
+from api.context import client_id, db, reach
 from api.openapi import PREFIX, READS
 from campaigns.campaign import Campaign
 from campaigns.journeys.journey import Journey
@@ -48,10 +50,13 @@ class Editable:
     columns: tuple[str, ...] = ()
 
     def which(self, id: int) -> Any:
-        """Return the clause that finds the client's one; Client's own key is its id."""
+        """Return the clause that finds the one the caller may see; for 0, the client's own."""
         table: Any = self.model
         if self.model is Client:
-            return Client.id == client_id()
+            one = Client.id == (id or client_id())
+            return one if reach() is None else one & (Client.id == reach())
+        if self.model is User:
+            return (User.id == id) & visible(reach())
         return (table.id == id) & (table.client_id == client_id())
 
     def version(self, session: Session, id: int) -> str | None:
@@ -80,6 +85,8 @@ EDITABLE: dict[str, Editable] = {
     "journey_id": Editable(Journey, ("revision",)),
     "provider_id": Editable(ProviderAccount),
     "key_id": Editable(ApiKey),
+    "user_id": Editable(User, ("email", "full_name", "preferences", "status", "updated_at")),
+    "client_id": Editable(Client),
 }
 """By the name of its id in routes. The first one in a path is what the path is about."""
 

@@ -41,10 +41,12 @@ from api import (
     tiers,
     unknown,
     viewer,
+    users,
 )
 
 RESOURCES = (
     clients,
+    users,
     keys,
     members,
     people,

@@ -23,14 +23,18 @@ THINGS: dict[str, tuple[str, Any, str, str, Any]] = {
     "journey_id": ("/journeys", {"text": TEXT}, "PATCH", "", {"text": TEXT + "  wait 2d\n"}),
     "provider_id": ("/providers", SMTP, "POST", "/pause", None),
     "key_id": ("/api-keys", {"name": "shop"}, "DELETE", "", None),
+    "user_id": ("/users", {"email": "max@example.com"}, "PATCH", "", {"first_name": "Max"}),
+    "client_id": ("/clients", None, "PATCH", "", {"website": "https://example.com"}),
 }
 """How each is made, and an edit of it."""
 
 
-def test_whoever_has_not_seen_an_edit_changes_nothing(api: Caller, clock: ManualClock) -> None:
+def test_whoever_has_not_seen_an_edit_changes_nothing(
+    api: Caller, clock: ManualClock, client_id: int
+) -> None:
     assert THINGS.keys() == EDITABLE.keys()
     for name, (room, body, method, deed, edit) in THINGS.items():
-        path = f"{room}/{api.post(room, body)['id']}"
+        path = f"{room}/{api.post(room, body)['id'] if body else client_id}"
         stale = {"If-Match": '"0"'}
         seen = refused_with_etag(api, method, f"{path}{deed}", edit, stale)
         if name != "key_id":  # a key has no page of its own
