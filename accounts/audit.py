@@ -60,6 +60,8 @@ class AuditEntry(Base):
     __tablename__ = "audit_log"
     __table_args__ = (
         Index(None, "client_id", "id"),
+        Index(None, "actor", "id"),
+        Index(None, "target", "id"),
         Index("uq_audit_log_client_id_seq", "client_id", "seq", unique=True),
         Index(
             "ix_audit_log_unsealed",

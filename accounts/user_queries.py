@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
@@ -140,16 +140,18 @@ def user_activity(
     session: Session, client_id: int | None, user_id: int, *, before: int | None, limit: int = 50
 ) -> list[AuditEntry]:
     """Return what a user did, and what was done to their account, newest first."""
-    actors = [f"user:{user_id}"]
-    keys = select(ApiKey.id).where(ApiKey.user_id == user_id)
-    actors += [f"key:{key_id}" for key_id in session.scalars(keys)]
-    query = select(AuditEntry).where(
-        or_(AuditEntry.actor.in_(actors), AuditEntry.target == f"user:{user_id}")
-    )
+    keys = session.scalars(select(ApiKey.id).where(ApiKey.user_id == user_id))
+    actors = [f"user:{user_id}", *(f"key:{key_id}" for key_id in keys)]
+    newest = select(AuditEntry.id).order_by(AuditEntry.id.desc()).limit(limit)
     if client_id is not None:
-        query = query.where(AuditEntry.client_id == client_id)
+        newest = newest.where(AuditEntry.client_id == client_id)
     if before is not None:
-        query = query.where(AuditEntry.id < before)
+        newest = newest.where(AuditEntry.id < before)
+    # Each by its index: of all at once, the database would read the whole log.
+    each = [newest.where(AuditEntry.actor == actor).subquery() for actor in actors]
+    each.append(newest.where(AuditEntry.target == f"user:{user_id}").subquery())
+    ids = union(*(select(one.c.id) for one in each)).subquery()
+    query = select(AuditEntry).where(AuditEntry.id.in_(select(ids.c.id)))
     return list(session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)))
 
 

@@ -10,7 +10,7 @@ from accounts.permission import allowed
 from accounts.user import Role, UserStatus, held_at, role_at
 from accounts.user_edit import Editor
 from accounts.user_queries import Seen
-from api.context import actor, clock, db, principal, reach
+from api.context import actor, audit, clock, db, principal, reach
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged
 from api.schemas.page import PageQuery, page_of
@@ -70,18 +70,6 @@ def _problem(error: EngineError | None) -> dict[str, Any] | None:
     return {"code": error.code, "field": error.field, "detail": str(error)}
 
 
-def _audit(action: str, user_id: int, **detail: Any) -> None:
-    record(
-        db(),
-        clock(),
-        client_id=principal().client_id,
-        actor=actor(),
-        action=action,
-        target=f"user:{user_id}",
-        **detail,
-    )
-
-
 @bp.get("/users")
 @bp.arguments(UsersQuery, location="query")
 @bp.response(200, page_of(UserSchema))
@@ -111,7 +99,7 @@ def create_user(data: dict[str, Any]) -> dict[str, Any]:
     """Add a user with a role at the client; who has an account already is invited instead."""
     email, role = data.pop("email"), Role(data.pop("role"))
     made = user_edit.add_user(db(), clock(), editor=editor(), email=email, role=role, **data)
-    _audit("user.create", made.user.id, role=role.value)
+    audit("user.create", f"user:{made.user.id}", role=role.value)
     return shown(made)
 
 
@@ -157,7 +145,15 @@ def edit_many(data: dict[str, Any]) -> dict[str, Any]:
     )
     for one in found:
         if one.status == "changed":
-            _audit("user.update", one.user_id, fields=sorted(data["changes"]))
+            record(
+                db(),
+                clock(),
+                client_id=principal().client_id,
+                actor=actor(),
+                action="user.update",
+                target=f"user:{one.user_id}",
+                fields=sorted(data["changes"]),
+            )
     return results(found, "user_id")
 
 
@@ -174,7 +170,7 @@ def get_user(user_id: int) -> dict[str, Any]:
 def update_user(data: dict[str, Any], user_id: int) -> dict[str, Any]:
     """Change what is given; null empties a field. The role is the one at the caller's client."""
     changed = user_edit.update_user(db(), clock(), editor=editor(), user_id=user_id, **data)
-    _audit("user.update", user_id, fields=sorted(data))
+    audit("user.update", f"user:{user_id}", fields=sorted(data))
     return shown(changed)
 
 
@@ -183,7 +179,7 @@ def update_user(data: dict[str, Any], user_id: int) -> dict[str, Any]:
 def delete_user(user_id: int) -> None:
     """Delete a user; of one who works for other clients too, only the role here."""
     gone = user_edit.delete_user(db(), clock(), editor=editor(), user_id=user_id)
-    _audit("user.delete" if gone else "user.leave", user_id)
+    audit("user.delete" if gone else "user.leave", f"user:{user_id}")
 
 
 @bp.get(f"/users/{ID}/activity")
@@ -225,5 +221,5 @@ def put_permissions(data: dict[str, Any], user_id: int) -> dict[str, Any]:
     before = user_edit.set_permissions(
         db(), clock(), editor=editor(), user_id=user_id, actions=wanted
     )
-    _audit("user.permissions", user_id, before=before, after=wanted)
+    audit("user.permissions", f"user:{user_id}", held=before, holds=wanted)
     return _permissions(user_id)

@@ -33,6 +33,7 @@ class Order(Base):
         UniqueConstraint("client_id", "order_id"),
         Index(None, "client_id", "member_id", "occurred_at"),
         Index(None, "client_id", "refund_of"),
+        Index(None, "client_id", "occurred_at"),
     )
 
     id: Mapped[Id]
