@@ -40,8 +40,8 @@ from api import (
     templates,
     tiers,
     unknown,
-    viewer,
     users,
+    viewer,
 )
 
 RESOURCES = (

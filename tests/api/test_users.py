@@ -51,9 +51,8 @@ def test_a_user_is_added_found_changed_and_deleted(boss: Caller, people: People)
     assert ids(boss.get("/users/search", q="nia")) == [made["id"]]
     changed = boss.patch(path, {"role": "user", "status": "active", "language": "de"})
     assert (changed["role"], changed["status"], changed["language"]) == ("user", "active", "de")
-    assert [row["action"] for row in boss.get(f"{path}/activity")["data"]] == [
-        "user.update", "user.create",
-    ]  # fmt: skip
+    deeds = [row["action"] for row in boss.get(f"{path}/activity")["data"]]
+    assert [deed for deed in deeds if deed.startswith("user.")] == ["user.update", "user.create"]
 
     boss.delete(path)
     refused(boss.ask("GET", path), 404)
