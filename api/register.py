@@ -16,6 +16,7 @@ from api import (
     context,
     duplicates,
     elevate,
+    endpoints,
     enrolments,
     etag,
     examples,
@@ -72,6 +73,7 @@ RESOURCES = (
     reports,
     unknown,
     audit,
+    endpoints,
 )
 
 

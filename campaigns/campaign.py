@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import Fact, publish
 from campaigns.audience import audience_of
 from campaigns.errors import (
     CampaignChangedError,
@@ -247,6 +249,13 @@ def update_campaign(
     campaign.updated_at = clock.now()
     session.flush()
     return campaign
+
+
+def tell(session: Session, clock: Clock, campaign: Campaign, news: News) -> None:
+    """Tell endpoints of a campaign that was launched, paused, resumed or finished."""
+    data = {"id": campaign.id, "status": campaign.status.value, "type": campaign.type}
+    told = Fact(news, f"campaign:{campaign.id}", clock.now(), data)
+    publish(session, clock.now(), client_id=campaign.client_id, facts=[told])
 
 
 def locked(session: Session, client_id: int, campaign_id: int) -> Campaign:

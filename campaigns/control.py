@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
-from campaigns.campaign import Campaign, CampaignStatus, locked
+from accounts.news import News
+from campaigns.campaign import Campaign, CampaignStatus, locked, tell
 from campaigns.errors import CampaignStateError, LaunchBlockedError
 from campaigns.launch import NEW_TIME, latest_run, plan_start, schedule_key, start_run
 from campaigns.preflight import examine
@@ -28,6 +29,7 @@ from scheduling.occurrence import MAX_LATE_SECONDS
 
 ACTIVE, PAUSED = CampaignStatus.ACTIVE, CampaignStatus.PAUSED
 COMPLETED, DRAFT = CampaignStatus.COMPLETED, CampaignStatus.DRAFT
+TOLD = {ACTIVE: News.RESUMED, PAUSED: News.PAUSED, COMPLETED: News.FINISHED}
 
 
 def pause(
@@ -88,7 +90,10 @@ def pause_waiting(
         .returning(Campaign.id)
         .execution_options(synchronize_session=False)
     )
-    return sorted(paused)
+    ids = sorted(paused)
+    for campaign_id in ids:
+        tell(session, clock, session.get_one(Campaign, campaign_id), News.PAUSED)
+    return ids
 
 
 def resume(session: Session, clock: Clock, *, client_id: int, campaign_id: int) -> Campaign:
@@ -148,6 +153,8 @@ def _move(
         .execution_options(synchronize_session=False)
     )
     session.refresh(campaign)
+    if target in TOLD:
+        tell(session, clock, campaign, TOLD[target])
 
 
 def _step_runs(

@@ -26,6 +26,7 @@ from campaigns.merge import NOTHING
 from campaigns.plan import Lane, Plan
 from campaigns.run import Run, RunStatus
 from communications.communication import Communication, Direction, Reason
+from communications.news import tell
 from communications.status import Status
 from core.clock import Clock
 from core.condition.json import from_json
@@ -88,6 +89,8 @@ def _expand(session: Session, clock: Clock, run: Run) -> None:
         plan = Plan.from_json(run.plan)
         for lane in plan.lanes:
             _insert(session, clock.now(), run, plan, lane, chunk)
+        decided = (C.run_id == run.id, C.member_id.between(chunk[0], chunk[-1]))
+        tell(session, clock, run.client_id, decided)
     expanded = run.expanded + len(chunk)
     done = len(chunk) < limit
     session.execute(

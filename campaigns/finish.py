@@ -3,7 +3,8 @@
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
-from campaigns.campaign import Campaign, CampaignStatus, locked
+from accounts.news import News
+from campaigns.campaign import Campaign, CampaignStatus, locked, tell
 from campaigns.run import RUN_STEPS, Run, RunStatus, RunStep
 from communications.communication import Communication
 from communications.ledger import IN_PROGRESS
@@ -23,7 +24,7 @@ def finish_runs(session: Session, clock: Clock) -> int:
     finished = 0
     for run_id, client_id, campaign_id in found:
         # Campaign before run, as everywhere: two transactions then never wait for each other.
-        locked(session, client_id, campaign_id)
+        campaign = locked(session, client_id, campaign_id)
         done = session.execute(
             update(Run)
             .where(Run.id == run_id, *ready)
@@ -33,18 +34,22 @@ def finish_runs(session: Session, clock: Clock) -> int:
         ).first()
         if done is not None:
             finished += 1
-            _complete(session, clock, campaign_id)
+            _complete(session, clock, campaign)
     return finished
 
 
-def _complete(session: Session, clock: Clock, campaign_id: int) -> None:
+def _complete(session: Session, clock: Clock, campaign: Campaign) -> None:
     """Complete a campaign that has no other run going."""
     going = exists().where(
-        Run.campaign_id == campaign_id, Run.status.in_((RunStatus.RUNNING, RunStatus.PAUSED))
+        Run.campaign_id == campaign.id, Run.status.in_((RunStatus.RUNNING, RunStatus.PAUSED))
     )
-    session.execute(
+    done = session.scalar(
         update(Campaign)
-        .where(Campaign.id == campaign_id, Campaign.status == CampaignStatus.ACTIVE, ~going)
+        .where(Campaign.id == campaign.id, Campaign.status == CampaignStatus.ACTIVE, ~going)
         .values(status=CampaignStatus.COMPLETED, completed_at=clock.now(), updated_at=clock.now())
+        .returning(Campaign.id)
         .execution_options(synchronize_session=False)
     )
+    if done is not None:
+        session.refresh(campaign)
+        tell(session, clock, campaign, News.FINISHED)

@@ -14,8 +14,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from accounts.client import USABLE, Client
+from accounts.news import News
 from campaigns.audience import newest_member
-from campaigns.campaign import Campaign, CampaignStatus, ScheduleType, locked
+from campaigns.campaign import Campaign, CampaignStatus, ScheduleType, locked, tell
 from campaigns.errors import CampaignStateError, LaunchBlockedError
 from campaigns.preflight import Preflight, examine
 from campaigns.run import Run
@@ -73,6 +74,7 @@ def _activate(session: Session, clock: Clock, campaign: Campaign, found: Preflig
         )
     )
     session.refresh(campaign)
+    tell(session, clock, campaign, News.LAUNCHED)
 
 
 def _launched_before(session: Session, campaign: Campaign) -> Run | None:
@@ -160,6 +162,8 @@ def _hold(session: Session, clock: Clock, campaign: Campaign, why: str) -> None:
         .where(Campaign.id == campaign.id, Campaign.status == CampaignStatus.ACTIVE)
         .values(status=CampaignStatus.PAUSED, status_reason=why[:300], updated_at=clock.now())
     )
+    session.refresh(campaign)
+    tell(session, clock, campaign, News.PAUSED)
 
 
 def start_run(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from communications.account import AccountStatus, ProviderAccount
 from communications.communication import Communication, Reason
 from communications.ledger import QUEUED, closed
+from communications.news import changed
 from communications.status import STEPS, Step
 from core.clock import Clock
 from core.rows import among
@@ -50,7 +51,8 @@ def expire(session: Session, clock: Clock, ids: Sequence[int]) -> int:
         update(C)
         .where(among(session, C.id, ids), *WAITING, C.expires_at <= now, free)
         .values(**closed(target, Reason.EXPIRED), owner=None, lease_until=None, updated_at=now)
-        .returning(C.id)
+        .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
-    )
-    return len(skipped.all())
+    ).all()
+    changed(session, clock, [(row.client_id, row.id) for row in skipped])
+    return len(skipped)

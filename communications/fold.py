@@ -28,6 +28,8 @@ from sqlalchemy.types import TypeEngine
 from channels.adapter import ProviderEvent
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Direction, Reason
+from communications.news import Learnt
+from communications.news import learnt as tell_learnt
 from communications.status import FACTS, STATUS_OF, Fact, Rank, Status
 from core.clock import Clock
 from core.db import UtcDateTime
@@ -101,14 +103,18 @@ def fold(
 ) -> None:
     """Raise the ranks and fill the stage times of `rows` (from `locked`) with what is new."""
     learnt: dict[int, dict[str, Any]] = {}
+    facts: list[Learnt] = []
     for one in evidence:
         fact = fact_of(one.event)
         if fact is not None and one.communication_id in rows:
             _learn(
                 learnt.setdefault(one.communication_id, _nothing(one.communication_id)), fact, one
             )
+            code = clean(one.event.code, 40) if FACTS[fact][0] in NEGATIVE else None
+            facts.append(Learnt(one.communication_id, fact, one.occurred_at, code))
     if not learnt:
         return
+    tell_learnt(session, clock, rows[facts[0].communication_id].client_id, facts)
     # By id, so that two folds that share rows wait for each other.
     told = [tuple(learnt[key].values()) for key in sorted(learnt)]
     session.execute(_raise(table(session, LEARNT, told)))

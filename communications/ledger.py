@@ -32,6 +32,7 @@ from sqlalchemy.orm import Session
 from accounts.client import usable
 from channels.channel import Channel
 from communications.communication import Communication, MessageType, Reason
+from communications.news import changed
 from communications.status import STEPS, Status, Step
 from core.clock import Clock
 from core.db import over_deadlocks
@@ -135,12 +136,14 @@ def turn_away(session: Session, clock: Clock, *, ids: Sequence[int], owner: str)
         (~_consented(), Reason.NO_CONSENT.value),
     )
     mine = and_(among(session, C.id, ids), C.status.in_(allowed), C.owner == owner)
-    session.execute(
+    skipped = session.execute(
         update(C)
         .where(mine, C.held.is_(None), why.is_not(None))
         .values(**closed(target, why), owner=None, lease_until=None, updated_at=now)
+        .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     )
+    changed(session, clock, [(row.client_id, row.id) for row in skipped])
     release(session, ids=ids, owner=owner)
 
 
@@ -159,7 +162,7 @@ def skip_claimed(
 ) -> None:
     """Skip claimed rows that cannot be sent at all, such as those that do not render."""
     allowed, target = STEPS[Step.SKIP]
-    session.execute(
+    skipped = session.execute(
         update(C)
         .where(among(session, C.id, ids), C.status.in_(allowed), C.owner == owner)
         .values(
@@ -169,8 +172,10 @@ def skip_claimed(
             lease_until=None,
             updated_at=clock.now(),
         )
+        .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     )
+    changed(session, clock, [(row.client_id, row.id) for row in skipped])
 
 
 def skip_queued(
@@ -219,10 +224,12 @@ def skip_queued(
             lease_until=None,
             updated_at=clock.now(),
         )
-        .returning(C.id)
+        .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     )
-    return over_deadlocks(session, lambda: len(session.execute(statement).all()))
+    skipped = over_deadlocks(session, lambda: session.execute(statement).all())
+    changed(session, clock, [(row.client_id, row.id) for row in skipped])
+    return len(skipped)
 
 
 def hold_run(session: Session, run_id: int, *, why: str = "paused") -> int:

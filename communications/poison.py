@@ -15,6 +15,7 @@ from communications.claim import POISON
 from communications.communication import Communication, Reason
 from communications.errors import NothingExpectedError, UnexpectedCountError
 from communications.ledger import QUEUED, closed
+from communications.news import changed
 from communications.status import STEPS, Step
 from communications.unknown import SHOWN, Resolved
 from core.clock import Clock
@@ -80,6 +81,7 @@ def decide(
         .values(held=None, updated_at=clock.now(), **_values(verdict))
         .execution_options(synchronize_session=False)
     )
+    changed(session, clock, [(client_id, row.id) for row in found])
     record(
         session,
         clock,

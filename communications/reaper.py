@@ -15,6 +15,7 @@ from communications.attempt import Attempt, AttemptOutcome
 from communications.claim import MAX_CRASHES, POISON
 from communications.communication import Communication, Reason
 from communications.ledger import QUEUED, SENDING
+from communications.news import changed
 from communications.status import STEPS, Step
 from core.clock import Clock
 from core.sql import insert_into
@@ -63,6 +64,7 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
     if lost:
         crashed = [_crashed(row, now) for row in lost]
         session.execute(insert_into(session, Attempt).on_conflict_do_nothing(), crashed)
+        changed(session, clock, [(row.client_id, row.id) for row in lost])
     return len(lost)
 
 

@@ -33,6 +33,7 @@ from communications.claim import Claimed
 from communications.communication import Communication, Reason
 from communications.fold import TABLE
 from communications.ledger import CANCELLED, closed
+from communications.news import changed
 from communications.status import STEPS, Rank, Step
 from core.clock import Clock
 from core.db import UtcDateTime
@@ -68,6 +69,7 @@ def settle(session: Session, clock: Clock, *, account_id: int, results: Sequence
     attempts = [_attempt(now, account_id, result) for result in ordered if _keeps_row(result)]
     if attempts:
         _write_attempts(session, attempts)
+    changed(session, clock, [(result.row.client_id, result.row.id) for result in ordered])
 
 
 def _write_attempts(session: Session, attempts: Sequence[dict[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from channels.adapter import EventType, ProviderEvent
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Reason
 from communications.errors import NothingExpectedError, UnexpectedCountError
+from communications.news import changed
 from communications.receipt import learn_facts
 from communications.status import STEPS, Step
 from core.clock import Clock
@@ -219,6 +220,7 @@ def _not_sent(session: Session, clock: Clock, client_id: int, rows: Sequence[Any
         .values(outcome=AttemptOutcome.RESOLVED_ABSENT, finished_at=clock.now())
         .execution_options(synchronize_session=False)
     )
+    changed(session, clock, [(client_id, row.id) for row in rows])
 
 
 def _resend(session: Session, clock: Clock, client_id: int, rows: Sequence[Any]) -> None:

@@ -40,6 +40,7 @@ PUBLIC_PORTS = frozenset({80, 443, 8080, 8443})
 """Where a URL of a stranger may point; not at SMTP, SSH or databases."""
 METADATA_SERVICES = frozenset({ipaddress.ip_address("168.63.129.16")})
 """Azure's wire server: a public address that only ever answers inside."""
+PRIVATE = "the host has a private address"
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Resolver = Callable[..., list[Any]]
@@ -123,9 +124,9 @@ class Egress:
         body: bytes | None = None,
     ) -> Reply:
         """Send one request once; a redirect is an answer like any other."""
-        refusal = self._refusal(url)
-        if refusal:
-            return Reply(None, sent=False, error=refusal, refused=True)
+        why = refusal(url, allow_private=self._allow_private)
+        if why:
+            return Reply(None, sent=False, error=why, refused=True)
         call = _Call(
             allow_private=self._allow_private,
             resolve=self._resolve,
@@ -145,20 +146,6 @@ class Egress:
     def close(self) -> None:
         """Drop all connections."""
         self._manager.clear()
-
-    def _refusal(self, url: str) -> str | None:
-        """Say why this URL may not be asked at all, before any name is resolved."""
-        try:
-            parts = parse_url(url)
-        except ValueError:
-            return "the URL cannot be read"
-        if parts.scheme not in ("http", "https") or not parts.host:
-            return "only http and https URLs may be requested"
-        if parts.auth is not None:
-            return "a URL must not carry a user name or password"
-        if not self._allow_private and (parts.port or 80) not in PUBLIC_PORTS:
-            return "this port may not be requested"
-        return None
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None
@@ -189,10 +176,36 @@ class Egress:
         )
 
 
+def refusal(url: str, *, allow_private: bool) -> str | None:
+    """Say why a URL may not be asked at all, before any name is resolved; None if it may."""
+    try:
+        parts = parse_url(url)
+    except ValueError:
+        return "the URL cannot be read"
+    if parts.scheme not in ("http", "https") or not parts.host:
+        return "only http and https URLs may be requested"
+    if parts.auth is not None:
+        return "a URL must not carry a user name or password"
+    if not allow_private and (parts.port or 80) not in PUBLIC_PORTS:
+        return "this port may not be requested"
+    if not allow_private and _is_inside(parts.host.strip("[]")):
+        return PRIVATE
+    return None
+
+
+def _is_inside(host: str) -> bool:
+    """Say whether a host is written as an address that is not public."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not is_public(host)
+
+
 def _reason(error: Exception, *, begun: bool) -> str:
     """Name a failure in fixed words: the library's own text holds host names and URLs."""
     if isinstance(error, _RefusedError):
-        return "the host has a private address"
+        return PRIVATE
     if isinstance(error, NameResolutionError):
         return "the host name cannot be resolved"
     if isinstance(error, ssl.SSLError | urllib3.exceptions.SSLError) and not begun:

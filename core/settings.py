@@ -197,6 +197,9 @@ class Settings:
         _truth,
         "Let outgoing requests reach private and loopback addresses, as simulators need.",
     )
+    allow_http_endpoints: bool = _setting(
+        False, _truth, "Let clients' webhook endpoints have `http://` URLs, not only `https://`."
+    )
     log_level: str = _setting(
         "INFO",
         _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),

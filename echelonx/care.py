@@ -20,6 +20,7 @@ from core.log import get
 from echelonx.lanes import Lanes
 from members.bulk import advance_bulk, bulk_waits
 from members.partition import SLICE, forget_old, make_months
+from webhooks.delivery import FORGOTTEN_AT_ONCE, forget_deliveries
 
 log = get(__name__)
 
@@ -30,7 +31,7 @@ EXPIRE_SECONDS = 300.0
 SEAL_SECONDS = 2.0
 """Entries of the audit log wait so long, at most, to be sealed into their chain."""
 TIDY_SECONDS = 600.0
-"""Between two looks at months of events and at events nobody keeps any longer."""
+"""Between two looks at months of events, and at events and deliveries nobody keeps any longer."""
 PARKED_SECONDS = 2.0
 """A receipt overtakes the commit it belongs to by milliseconds, not by minutes."""
 
@@ -109,6 +110,10 @@ class Care:
         while forgotten >= SLICE:
             with write(self._sessions) as session:
                 forgotten = forget_old(session, self._clock)
+        forgotten = FORGOTTEN_AT_ONCE
+        while forgotten >= FORGOTTEN_AT_ONCE:
+            with write(self._sessions) as session:
+                forgotten = forget_deliveries(session, self._clock)
 
     def _tidy_keys(self) -> None:
         forgotten = idempotency.SLICE

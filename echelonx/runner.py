@@ -3,7 +3,7 @@
 | role | threads |
 | - | - |
 | `web` | the web server's, see server.py |
-| `worker` | fan-out, inbox, collector, care, journeys, files, scores, lanes, broker listener |
+| `worker` | fan-out, inbox, collector, care, journeys, outbound, files, scores, lanes, listener |
 | `scheduler` | the tick |
 
 Invariants
@@ -32,6 +32,7 @@ from echelonx.guard import Guard
 from echelonx.importers import Importers
 from echelonx.journeys import journey_pumps
 from echelonx.lanes import Lanes
+from echelonx.outbound import outbound_pumps
 from echelonx.process import process_name
 from echelonx.rings import Listener
 from echelonx.scheduler import Ticker
@@ -187,6 +188,7 @@ class Runner:
             Pump("imports", Importers(services).unit, bell=bell, interval=soon),
             Pump("exports", Exporters(services).unit, bell=bell, interval=soon),
             *journey_pumps(services, held=self._guard.held),
+            *outbound_pumps(services, held=self._guard.held),
         ]
 
     def _working(self) -> Iterable[Pump]:

@@ -28,6 +28,11 @@ from scheduling.bell import Bell, LocalBell
 from webhooks.apply import Applier
 from webhooks.receiver import Receivers
 
+ENDPOINT_SECONDS = 15.0
+"""So long a client's endpoint may take to answer."""
+ENDPOINT_ANSWER = 4096
+"""Bytes of its answer that are read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -48,6 +53,8 @@ class Services:
     """Counts requests of the API."""
     witness: Witness
     """Notes who looked at people."""
+    outbound: Egress
+    """The same for clients' endpoints, whose answers are of no use beyond a few words."""
     send_bell: LocalBell
     """Wakes this process's fan-out, lanes and care."""
     inbox_bell: LocalBell
@@ -65,6 +72,7 @@ class Services:
             self.buckets.close()
         self.witness.close()
         self.egress.close()
+        self.outbound.close()
         self.engine.dispose()
 
 
@@ -100,6 +108,12 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
         ),
         buckets=_buckets(settings, clock),
         witness=Witness(sessions, clock),
+        outbound=Egress(
+            allow_private=settings.allow_private_egress,
+            read_timeout=ENDPOINT_SECONDS,
+            total_timeout=ENDPOINT_SECONDS,
+            max_body=ENDPOINT_ANSWER,
+        ),
         send_bell=send,
         inbox_bell=inbox,
         bell=far or send,

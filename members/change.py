@@ -14,11 +14,15 @@ from typing import Any
 from sqlalchemy import Date, ForeignKey, Index, Numeric, String, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import Fact, publish
 from core.clock import Clock
 from core.db import Base, BigId, Id, UtcDateTime
 from members.member import Member, Tier
 from members.tier_change import TierChange
 
+MAX_TOLD = 50
+"""Fields of one edit that endpoints are told."""
 TIER_SOURCE = "tier"
 """The source of changes that members/tier.py dates itself."""
 
@@ -80,8 +84,18 @@ def record_changes(
     ]
     if rows:
         session.execute(insert(MemberChange), rows)
+        publish(session, clock.now(), client_id=client_id, facts=map(_told, rows))
     if source != TIER_SOURCE:
         _date_tiers(session, rows)
+
+
+def _told(row: Mapping[str, Any]) -> Fact:
+    """Return what endpoints are told of an edit: which fields, and not what is in them."""
+    news = News.MEMBER_DELETED if "deleted" in row["changed"] else News.MEMBER_UPDATED
+    data = {"id": row["member_id"], "source": row["source"]}
+    if news is News.MEMBER_UPDATED:
+        data["changed"] = sorted(row["changed"])[:MAX_TOLD]
+    return Fact(news, f"member:{row['member_id']}", row["changed_at"], data)
 
 
 def _date_tiers(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -10,13 +10,16 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ForeignKey, Index, String, Table, Text, insert
+from sqlalchemy import ForeignKey, Index, String, Table, Text, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import Fact, publish, wanting
 from core.bulk import load
 from core.clock import Clock
 from core.db import Base, BigId, Id, is_sqlite
+from core.rows import among
 from members.touch import touch
 
 MARKETING = "marketing"
@@ -117,6 +120,7 @@ def record_many(session: Session, clock: Clock, *, client_id: int, words: Sequen
         return
     ledger = _ledger(client_id, words, clock.now())
     session.execute(insert(Consent), ledger)
+    _publish(session, clock, client_id, ledger)
     make = sqlite.insert if is_sqlite(session) else postgresql.insert
     statement = make(CurrentConsent)
     session.execute(
@@ -131,6 +135,38 @@ def record_many(session: Session, clock: Clock, *, client_id: int, words: Sequen
         _latest(ledger),
     )
     touch(session, client_id=client_id, member_ids=[word.member_id for word in words])
+
+
+def _publish(
+    session: Session, clock: Clock, client_id: int, ledger: Sequence[dict[str, Any]]
+) -> None:
+    """Tell who takes back, or gives again, consent to marketing; before it is written."""
+    wanted = wanting(session, client_id)
+    if not wanted.any_of(News.UNSUBSCRIBED, News.RESUBSCRIBED):
+        return
+    said = [row for row in _latest(ledger) if row["topic"] == MARKETING]
+    states = select(CurrentConsent).where(
+        CurrentConsent.topic == MARKETING,
+        among(session, CurrentConsent.member_id, [row["member_id"] for row in said]),
+    )
+    before = {(one.member_id, one.channel): one for one in session.scalars(states)}
+    facts = [
+        Fact(news, f"member:{row['member_id']}", row["occurred_at"], data)
+        for row in said
+        if (news := _news(before.get((row["member_id"], row["channel"])), row))
+        for data in [{"id": row["member_id"], "channel": row["channel"]}]
+    ]
+    publish(session, clock.now(), client_id=client_id, facts=facts, wanted=wanted)
+
+
+def _news(before: CurrentConsent | None, row: Mapping[str, Any]) -> News | None:
+    """Return what a word changes: a later word is not undone by an earlier one."""
+    if before is not None and before.occurred_at > row["occurred_at"]:
+        return None
+    withdrawn = before is not None and before.state is ConsentState.WITHDRAWN
+    if (row["state"] is ConsentState.WITHDRAWN) is withdrawn:
+        return None
+    return News.RESUBSCRIBED if withdrawn else News.UNSUBSCRIBED
 
 
 def record_first(session: Session, clock: Clock, *, client_id: int, words: Sequence[Word]) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, Text, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import Fact, publish
 from core.clock import Clock
 from core.db import Base, BigId, Id
 from members.errors import ImportNotFoundError, ImportStateError
@@ -200,7 +202,17 @@ def cancel_import(session: Session, clock: Clock, *, client_id: int, import_id: 
     job = _turn(session, client_id, import_id, open_, ImportStatus.CANCELLED)
     job.finished_at = clock.now()
     session.flush()
+    tell_finished(session, clock, job)
     return job
+
+
+def tell_finished(session: Session, clock: Clock, job: ImportJob) -> None:
+    """Tell endpoints that an import is over, however it ended."""
+    names = ("rows", "created", "updated", "unchanged", "rejected")
+    data = {"id": job.id, "status": job.status.value, "dry_run": job.dry_run}
+    counts = {name: getattr(job, name) for name in names}
+    told = Fact(News.IMPORTED, f"import:{job.id}", clock.now(), data | counts)
+    publish(session, clock.now(), client_id=job.client_id, facts=[told])
 
 
 def _turn(

@@ -41,6 +41,7 @@ from members.import_job import (
     hold,
     locked_import,
     queue_import,
+    tell_finished,
 )
 from members.member import Member
 from members.options import ImportOptions, from_json
@@ -345,6 +346,7 @@ class ImportRun:
                 setattr(job, name, value)
         job.total = job.rows
         job.report = self._begun | {"reasons": reasons(session, self._client_id, self.job_id)}
+        tell_finished(session, self._clock, job)
 
 
 def told_of(source: Source) -> dict[str, Any]:

@@ -23,7 +23,10 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    Select,
+    String,
     case,
+    cast,
     delete,
     exists,
     literal,
@@ -33,13 +36,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import publish_found
 from core.clock import Clock
 from core.condition.check import ConditionError
 from core.condition.json import from_json
 from core.db import Base, BigId, Id, UtcDateTime
 from core.log import get
 from core.rows import among
-from core.sql import ample_memory, avoid_nested_loops, insert_into
+from core.sql import ample_memory, avoid_nested_loops, insert_into, json_object
 from members.dependence import is_timed, names_in
 from members.member import Member
 from members.pin import pinned
@@ -282,10 +287,22 @@ def _tell(session: Session, now: datetime, segment: Segment, cause: Cause, moves
         )
         name = f"{JOINED}{segment.id}"
         signal_all(session, client_id=segment.client_id, name=name, at=now, members=came)
+        _publish(session, now, segment, News.JOINED, came)
     if moves.left:
         went = select(S.member_id).where(S.segment_id == segment.id, S.left_at == now)
         name = f"{LEFT}{segment.id}"
         signal_all(session, client_id=segment.client_id, name=name, at=now, members=went)
+        _publish(session, now, segment, News.LEFT, went)
+
+
+def _publish(
+    session: Session, now: datetime, segment: Segment, news: News, who: Select[int]
+) -> None:
+    ids = who.subquery().c[0]
+    data = json_object({"segment_id": literal(segment.id), "member_id": ids})
+    about = literal("member:") + cast(ids, String)
+    found = select(about.label("object"), literal(now, UtcDateTime()), data.label("data"))
+    publish_found(session, now, client_id=segment.client_id, news=news, found=found)
 
 
 def _join(

@@ -18,6 +18,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import Fact, publish
 from core.clock import Clock
 from core.db import Base, BigId, Id
 from members import moving
@@ -268,6 +270,9 @@ def _note(
     changed = {name: (before[name], after[name]) for name in after}
     if "merged" not in changed:
         changed["merged"] = (None, done.absorbed_id)
+        data = {"id": done.absorbed_id, "merged_into": done.survivor_id}
+        gone = Fact(News.MEMBER_DELETED, f"member:{done.absorbed_id}", clock.now(), data)
+        publish(session, clock.now(), client_id=done.client_id, facts=[gone])
     record_changes(
         session,
         clock,

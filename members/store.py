@@ -16,6 +16,8 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from accounts.news import News
+from accounts.outbox import Fact, publish
 from core.address import AddressHasher
 from core.bulk import load, next_ids, update_each
 from core.clock import Clock
@@ -87,6 +89,9 @@ def store(
         _insert_addresses(session, hasher, client_id, new, now)
         _insert_tags(session, client_id, new)
         record_first(session, clock, client_id=client_id, words=_words(new))
+        publish(
+            session, clock.now(), client_id=client_id, facts=(_created(one, now) for one in new)
+        )
     if old:
         _update_members(session, old, now)
         _renew_addresses(session, hasher, client_id, old, now)
@@ -98,6 +103,10 @@ def store(
                 session, clock, client_id=client_id, source=source, changes=noted, actor=actor
             )
     touch(session, client_id=client_id, member_ids=[slot.id for slot in (*new, *old)])
+
+
+def _created(slot: Slot, now: datetime) -> Fact:
+    return Fact(News.MEMBER_CREATED, f"member:{slot.id}", now, {"id": slot.id})
 
 
 def _difference(slot: Slot) -> dict[str, tuple[Any, Any]]:

@@ -24,7 +24,13 @@ from sqlalchemy.orm import Session
 
 from accounts.client import usable
 from campaigns.journeys.ast import Check, Send, Set, Tag, Webhook
-from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, EnrolmentStep, Held
+from campaigns.journeys.enrolment import (
+    Enrolment,
+    EnrolmentStatus,
+    EnrolmentStep,
+    Held,
+    tell_endpoints,
+)
 from campaigns.journeys.goals import reached
 from campaigns.journeys.journey import ADVANCING, Journey
 from campaigns.journeys.machine import Batch, End, Go, Machine, Outcome, Stay, machine
@@ -118,6 +124,10 @@ class _Walk:
         save(self._batch.session, people)
         add(self._batch.session, EnrolmentStep, self._left, {})
         self._wake_callers()
+        if self._ended:
+            ids = [one.id for one in self._ended]
+            client_id = self._batch.machine.client_id
+            tell_endpoints(self._batch.session, self._batch.now, client_id, ids)
 
     def _hop(self, people: Sequence[Enrolment]) -> list[Enrolment]:
         """Take one step with everybody; return who goes on at once."""

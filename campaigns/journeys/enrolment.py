@@ -8,13 +8,17 @@ Invariants
 """
 
 import enum
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UniqueConstraint, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.news import News
+from accounts.outbox import Fact, publish, wanting
 from core.db import Base, BigId, Id
+from core.rows import among
 
 
 class EnrolmentStatus(enum.StrEnum):
@@ -111,6 +115,33 @@ class Enrolment(Base):
     entered_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(String(200))
+
+
+def tell_endpoints(
+    session: Session, now: datetime, client_id: int, ids: Sequence[int], *, entered: bool = False
+) -> None:
+    """Tell endpoints who entered a journey, or has ended there, in this transaction."""
+    wanted = wanting(session, client_id)
+    if not wanted.any_of(News.ENTERED, News.GOAL, News.EXITED):
+        return
+    columns = (Enrolment.id, Enrolment.journey_id, Enrolment.member_id, Enrolment.status)
+    rows = session.execute(
+        select(*columns).where(among(session, Enrolment.id, ids)).order_by(Enrolment.id)
+    )
+    facts = [
+        Fact(_news(row.status, entered=entered), f"enrolment:{row.id}", now, {
+            "enrolment_id": row.id, "journey_id": row.journey_id, "member_id": row.member_id,
+            "status": row.status.value,
+        })
+        for row in rows
+    ]  # fmt: skip
+    publish(session, now, client_id=client_id, facts=facts, wanted=wanted)
+
+
+def _news(status: EnrolmentStatus, *, entered: bool) -> News:
+    if entered:
+        return News.ENTERED
+    return News.GOAL if status is EnrolmentStatus.GOAL else News.EXITED
 
 
 class EnrolmentStep(Base):

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from campaigns.audience import matching
 from campaigns.journeys.ast import Again
-from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, EnrolmentStep
+from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, EnrolmentStep, tell_endpoints
 from campaigns.journeys.happened import key_of
 from campaigns.journeys.journey import Journey, JourneyStatus
 from campaigns.journeys.machine import LAG, Machine
@@ -114,7 +114,10 @@ def admit(
         insert_into(session, E).on_conflict_do_nothing().returning(E.id, E.member_id, E.entry_key),
         [chosen[place] for place in sorted(chosen)],
     )
-    return {(member_id, key): id for id, member_id, key in inserted}
+    entered = {(member_id, key): id for id, member_id, key in inserted}
+    ids = sorted(entered.values())
+    tell_endpoints(session, clock.now(), machine.client_id, ids, entered=True)
+    return entered
 
 
 def _takes(session: Session, journey_id: int) -> bool:

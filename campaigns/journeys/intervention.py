@@ -30,6 +30,7 @@ from campaigns.journeys.enrolment import (
     EnrolmentStatus,
     EnrolmentStep,
     Held,
+    tell_endpoints,
 )
 from campaigns.journeys.journey import journey
 from campaigns.journeys.machine import Machine, machine
@@ -201,6 +202,9 @@ def end(
     )  # fmt: skip
     callers = select(E.caller_id).where(among(session, E.id, ids), E.caller_id.is_not(None))
     wake_callers(session, now, [id for id in session.scalars(callers) if id is not None])
+    client_id = session.scalar(select(E.client_id).where(E.id == ids[0])) if ids else None
+    if client_id is not None:
+        tell_endpoints(session, now, client_id, ids)
 
 
 def note_taken(session: Session, ids: Sequence[int], steps: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from campaigns.journeys.rows import add
 from campaigns.journeys.wording import Wording
 from channels.channel import Channel
 from communications.communication import FRESH, Communication, Direction, MessageType, Reason
+from communications.news import changed
 from communications.status import Status
 from core.localtime import quiet_until, zone_of
 from core.rows import among
@@ -147,6 +148,8 @@ def _write(
     ]
     inserted = add(batch.session, C, rows, _constants(batch, option), "id", "dedup_key")
     ids = {key: id for id, key in inserted}
+    skipped = [ids[row["dedup_key"]] for row in rows if row["reason"]]
+    changed(batch.session, batch.clock, [(batch.machine.client_id, one) for one in skipped])
     return {
         one.id: (ids[row["dedup_key"]], row["reason"])
         for one, row in zip(people, rows, strict=True)
