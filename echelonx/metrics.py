@@ -11,6 +11,8 @@ from datetime import datetime
 from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
+from accounts.endpoint import Endpoint
+from accounts.outbox import EndpointDelivery
 from communications.account import AccountStatus, ProviderAccount
 from communications.communication import Communication
 from communications.event import CommunicationEvent
@@ -53,6 +55,7 @@ class Metrics:
                 *_due(session, clock.now()),
                 *_waiting(session),
                 *_journeys(session, clock.now()),
+                *_outbound(session, clock.now()),
                 metric("held", "1 while nothing is sent, see `echelonx resume`",
                        int(current_hold(session) is not None)),
                 metric("rate_limit_unheard_total",
@@ -108,6 +111,21 @@ def _journeys(session: Session, now: datetime) -> Iterator[Metric]:
     yield metric("enrolments_stuck", "Members in journeys whose step failed for good", found.stuck)
     yield metric("signals_waiting", "Happenings that no journey has heard of yet", found.signals)
     yield metric("signals_oldest_seconds", "How long the oldest of them waits", heard)
+
+
+def _outbound(session: Session, now: datetime) -> Iterator[Metric]:
+    # ix_endpoint_deliveries_due, and a table of a few rows for each client
+    D, E = EndpointDelivery, Endpoint  # noqa: N806  (table aliases)
+    waits = D.state == literal_column("'waiting'")
+    count, oldest = session.execute(
+        select(func.count(), func.min(D.due_at)).where(waits, D.due_at <= now)
+    ).one()
+    yield metric("outbound_due", "Facts that clients' endpoints are to be told now", count)
+    lag = _seconds(now, oldest) if count else 0.0
+    yield metric("outbound_lag_seconds", "How long the oldest of them is due", lag)
+    failing = select(func.count()).where(E.enabled, E.failing_since.is_not(None))
+    yield metric("endpoints_failing", "Endpoints that took nothing since they first failed",
+                 session.scalar(failing))  # fmt: skip
 
 
 def _of_accounts(accounts: Sequence[ProviderAccount], now: datetime) -> Iterator[Metric]:

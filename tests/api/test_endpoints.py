@@ -1,8 +1,10 @@
 """Mirrors api/endpoints.py: from a URL to a verified webhook, by the reference library."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from echelonx.wiring import Services
 from tests.api.caller import Caller, pointers, refused
 from tests.channels.loopback import HttpServer, Request, answer, running, silence
 
+PAGE = Path(__file__).parents[2] / "docs/reference/outbound-webhooks.md"
 URL = "https://crm.example.com/hook"
 PATH = "/webhook-endpoints"
 
@@ -123,6 +126,30 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(
     with pytest.raises(WebhookVerificationError):
         verified(own, crm.requests[1])
     assert api.get(f"{path}/secret") == {"secret": fresh["secret"], "older": []}
+
+
+def test_the_receiver_of_the_docs_understands_it(
+    api: Caller, near: Services, crm: HttpServer, client_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = api.post(PATH, {"url": URL, "types": ["*"]})
+    secret = api.get(f"{PATH}/{made['id']}/secret")["secret"]
+    monkeypatch.setenv("SIGNING_SECRET", secret)
+    (shown,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    receiver: dict[str, Any] = {"__name__": "receiver"}
+    exec(shown, receiver)  # noqa: S102  (the page's example)
+    web = receiver["app"].test_client()
+
+    tell(near, client_id, "communication:7")
+    work(near)
+    (request,) = crm.requests
+    for body, status in ((request.body, 204), (request.body, 204), (request.body + b" ", 403)):
+        assert web.post("/hook", data=body, headers=request.headers).status_code == status
+    assert [one["data"] for one in receiver["seen"].values()] == [{"id": 7}]
+
+
+def test_the_page_lists_every_kind_of_news() -> None:
+    table = PAGE.read_text("utf-8").partition("| type | when")[2].partition("*message* is")[0]
+    assert set(re.findall(r"`(\w+\.\w+)`", table)) == {one.value for one in News}
 
 
 def test_what_failed_is_replayed(

@@ -44,6 +44,9 @@ BODIES: dict[str, Any] = {
     "/journeys/<journey_id>/move": {"version": 1},
     "/journeys/<journey_id>/enrolments": {"members": [1]},
     "/journeys/<journey_id>/interventions": {"do": "exit", "which": {}},
+    "/webhook-endpoints/<endpoint_id>": {"enabled": False},
+    "/webhook-endpoints/<endpoint_id>/secret": {},
+    "/webhook-endpoints/<endpoint_id>/replay": {"since": "2026-11-21T00:00:00Z"},
 }
 """What a good request sends, for routes that read a body."""
 
@@ -82,7 +85,11 @@ def owned(api: Caller, make: Factory) -> dict[str, Any]:
     order = {"member_id": member["id"], "order_id": "A-1", "amount": "5", "currency": "EUR"}
     api.post("/orders", order)
     user = api.post("/users", {"email": "max@example.com"})
+    hook = {"url": "https://crm.example.com/hook", "types": ["*"]}
+    endpoint = api.post("/webhook-endpoints", hook)["id"]
     return {
+        "endpoint_id": endpoint,
+        "delivery_id": api.post(f"/webhook-endpoints/{endpoint}/test")["id"],
         "order_id": "A-1",
         "user_id": user["id"],
         "client_id": make.client_id,
@@ -137,9 +144,15 @@ def snapshot(api: Caller) -> dict[str, Any]:
     """Everything the owner sees."""
     paths = ("/members", "/segments", "/templates", "/providers", "/campaigns", "/imports")
     people = ("/users", "/clients")
+<<<<<<< HEAD
     more = ("/communications", "/exports", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
+=======
+    more = ("/communications", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
+    told = "/webhook-endpoints", "/webhook-endpoints/1/deliveries", "/webhook-endpoints/1/secret"
+>>>>>>> 2c1fd1c (Show endpoints, their log and replay by API and command line)
     inside = "/journeys", "/journeys/1/enrolments", "/journeys/1/versions"
     return {path: api.get(path) for path in (*people, *paths, *more, *inside)}
+    return {path: api.get(path) for path in (*paths, *more, *inside, *told)}
 
 
 def test_no_list_shows_what_is_anothers(
