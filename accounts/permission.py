@@ -61,12 +61,15 @@ _MANAGER = {
     "elevate:write": "Star steps, take snapshots of the funnel",
     "usage:read": "Look at the client's usage, costs and revenue",
     "providers:read": "Look at provider accounts; secrets are veiled",
+    "webhook_endpoints:read": "Look at webhook endpoints and what they were told",
 }
 _ADMIN = {
     "members:erase": "Erase a person for good",
     "suppressions:lift": "Allow a suppressed address again",
     "messages:resolve": "Decide what was sent and what is sent again",
     "providers:write": "Add, change, pause and resume provider accounts",
+    "webhook_endpoints:write": "Add, change and delete webhook endpoints, test them, replay",
+    "webhook_endpoints:secret": "See and rotate the signing secrets of webhook endpoints",
     "settings:write": "Change the client's profile and settings",
     "api_keys:read": "Look at API keys",
     "api_keys:write": "Make and revoke API keys, with no more than one may oneself",

@@ -96,16 +96,20 @@ def delete(endpoint_id: int) -> None:
     audit("endpoint.delete", f"endpoint:{endpoint_id}")
 
 
-@bp.get(f"{ONE}/secret")
-@bp.response(200, SecretSchema)
-def secret(endpoint_id: int) -> dict[str, Any]:
-    """Show the signing secrets in force; for admins, and audited."""
-    return _secrets(found(endpoint_id))
-
-
 @bp.post(f"{ONE}/secret")
+@bp.response(200, SecretSchema)
+@bp.action("webhook_endpoints:secret")
+def secret(endpoint_id: int) -> dict[str, Any]:
+    """Show the signing secrets in force; that they were shown is audited."""
+    one = found(endpoint_id)
+    audit("endpoint.secret", f"endpoint:{one.id}")
+    return _secrets(one)
+
+
+@bp.post(f"{ONE}/rotate")
 @bp.arguments(NewSecretSchema)
 @bp.response(200, SecretSchema)
+@bp.action("webhook_endpoints:secret")
 def rotate(data: dict[str, Any], endpoint_id: int) -> dict[str, Any]:
     """Give it a new signing secret; the old one signs too for 24 hours."""
     one = found(endpoint_id, lock=True)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import ETags
 
 from accounts.client import Client
+from accounts.endpoint import Endpoint
 from accounts.key import ApiKey
 from accounts.user import User
 from accounts.user_queries import visible
@@ -87,6 +88,7 @@ EDITABLE: dict[str, Editable] = {
     "key_id": Editable(ApiKey),
     "user_id": Editable(User, ("email", "full_name", "preferences", "status", "updated_at")),
     "client_id": Editable(Client),
+    "endpoint_id": Editable(Endpoint, ("url", "description", "types", "enabled")),
 }
 """By the name of its id in routes. The first one in a path is what the path is about."""
 

@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, literal_column, or_,
 from sqlalchemy.orm import Session, aliased
 
 from accounts.audit import record
+from accounts.client import USABLE, Client
 from accounts.endpoint import Endpoint, secrets_of
 from accounts.news import News
 from accounts.outbox import DeliveryState, EndpointDelivery, Fact, publish
@@ -209,6 +210,9 @@ def _due(now: datetime, *, slow: bool) -> Select[Endpoint]:
         or_(E.lease_until.is_(None), E.lease_until < now),
         or_(E.rest_until.is_(None), E.rest_until <= now),
         exists().where(D.endpoint_id == E.id, *_is_due(now)),
+        exists().where(
+            Client.id == E.client_id, Client.deleted_at.is_(None), Client.status.in_(USABLE)
+        ),
     )
     return (query if slow else query.where(~E.slow)).limit(1)
 

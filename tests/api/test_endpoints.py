@@ -83,7 +83,7 @@ def test_what_happens_is_posted_signed_and_logged(
     api: Caller, near: Services, crm: HttpServer, clock: ManualClock, client_id: int
 ) -> None:
     made = api.post(PATH, {"url": URL, "types": ["communication.*"], "description": "CRM"})
-    secret = api.get(f"{PATH}/{made['id']}/secret")["secret"]
+    secret = api.post(f"{PATH}/{made['id']}/secret")["secret"]
     crm.script = [answer(503, b"busy" * 2000, Retry_After="60"), answer(204)]
     tell(near, client_id, "communication:7")
     work(near)
@@ -113,7 +113,7 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(
     own = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     made = api.post(PATH, {"url": URL, "types": ["*"], "secret": own})
     path = f"{PATH}/{made['id']}"
-    fresh = api.post(f"{path}/secret", {})
+    fresh = api.post(f"{path}/rotate", {})
     assert fresh["older"] == [own]
 
     api.post(f"{path}/test")
@@ -125,14 +125,14 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(
     assert verified(fresh["secret"], crm.requests[1])
     with pytest.raises(WebhookVerificationError):
         verified(own, crm.requests[1])
-    assert api.get(f"{path}/secret") == {"secret": fresh["secret"], "older": []}
+    assert api.post(f"{path}/secret") == {"secret": fresh["secret"], "older": []}
 
 
 def test_the_receiver_of_the_docs_understands_it(
     api: Caller, near: Services, crm: HttpServer, client_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = api.post(PATH, {"url": URL, "types": ["*"]})
-    secret = api.get(f"{PATH}/{made['id']}/secret")["secret"]
+    secret = api.post(f"{PATH}/{made['id']}/secret")["secret"]
     monkeypatch.setenv("SIGNING_SECRET", secret)
     (shown,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     receiver: dict[str, Any] = {"__name__": "receiver"}

@@ -45,7 +45,7 @@ BODIES: dict[str, Any] = {
     "/journeys/<journey_id>/enrolments": {"members": [1]},
     "/journeys/<journey_id>/interventions": {"do": "exit", "which": {}},
     "/webhook-endpoints/<endpoint_id>": {"enabled": False},
-    "/webhook-endpoints/<endpoint_id>/secret": {},
+    "/webhook-endpoints/<endpoint_id>/rotate": {},
     "/webhook-endpoints/<endpoint_id>/replay": {"since": "2026-11-21T00:00:00Z"},
 }
 """What a good request sends, for routes that read a body."""
@@ -146,10 +146,7 @@ def snapshot(api: Caller) -> dict[str, Any]:
     people = ("/users", "/clients")
 <<<<<<< HEAD
     more = ("/communications", "/exports", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
-=======
-    more = ("/communications", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
-    told = "/webhook-endpoints", "/webhook-endpoints/1/deliveries", "/webhook-endpoints/1/secret"
->>>>>>> 2c1fd1c (Show endpoints, their log and replay by API and command line)
+    told = "/webhook-endpoints", "/webhook-endpoints/1/deliveries"
     inside = "/journeys", "/journeys/1/enrolments", "/journeys/1/versions"
     return {path: api.get(path) for path in (*people, *paths, *more, *inside)}
     return {path: api.get(path) for path in (*paths, *more, *inside, *told)}

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from accounts.audit import AuditEntry
+from accounts.client import Client, ClientStatus
 from accounts.endpoint import Endpoint, add_endpoint
 from accounts.news import News
 from accounts.outbox import DeliveryState, EndpointDelivery, Fact, publish
@@ -200,6 +201,15 @@ def test_five_days_without_one_success_disable_it(office: Office) -> None:
     office.clock.advance(hours=2)
     office.end(office.turn(), None)
     assert office.state(one).disabled_reason == "it has failed for five days: no answer in time"
+
+
+def test_a_client_that_is_suspended_is_told_nothing_until_it_is_back(office: Office) -> None:
+    office.endpoint()
+    office.tell("member:1")
+    for status, told in ((ClientStatus.SUSPENDED, []), (ClientStatus.ACTIVE, ["member:1"])):
+        with write(office.sessions) as session:
+            session.get_one(Client, office.client_id).status = status
+        assert office.told(office.turn()) == told
 
 
 def test_a_secret_of_another_key_stops_its_endpoint_alone(office: Office) -> None:
