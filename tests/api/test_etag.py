@@ -15,6 +15,7 @@ from tests.factories import Factory
 
 TEXT = 'journey "J"\n  when asked\n  wait 1d\n'
 CAMPAIGN = {"name": "C", "type": "email", "target_audience": {"rule": "everyone"}}
+HOOK = {"url": "https://crm.example.com/hook", "types": ["*"]}
 THINGS: dict[str, tuple[str, Any, str, str, Any]] = {
     "member_id": ("/members", {"email": "ana@example.com"}, "PATCH", "", {"last_name": "Li"}),
     "segment_id": ("/segments", {"name": "A", "text": "everyone"}, "PATCH", "", {"name": "B"}),
@@ -25,6 +26,7 @@ THINGS: dict[str, tuple[str, Any, str, str, Any]] = {
     "key_id": ("/api-keys", {"name": "shop"}, "DELETE", "", None),
     "user_id": ("/users", {"email": "max@example.com"}, "PATCH", "", {"first_name": "Max"}),
     "client_id": ("/clients", None, "PATCH", "", {"website": "https://example.com"}),
+    "endpoint_id": ("/webhook-endpoints", HOOK, "PATCH", "", {"types": ["member.*"]}),
 }
 """How each is made, and an edit of it."""
 
