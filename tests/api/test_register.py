@@ -144,12 +144,10 @@ def snapshot(api: Caller) -> dict[str, Any]:
     """Everything the owner sees."""
     paths = ("/members", "/segments", "/templates", "/providers", "/campaigns", "/imports")
     people = ("/users", "/clients")
-<<<<<<< HEAD
     more = ("/communications", "/exports", "/suppressions", "/merges", "/bulk-edits", "/duplicates")
     told = "/webhook-endpoints", "/webhook-endpoints/1/deliveries"
     inside = "/journeys", "/journeys/1/enrolments", "/journeys/1/versions"
-    return {path: api.get(path) for path in (*people, *paths, *more, *inside)}
-    return {path: api.get(path) for path in (*paths, *more, *inside, *told)}
+    return {path: api.get(path) for path in (*people, *paths, *more, *inside, *told)}
 
 
 def test_no_list_shows_what_is_anothers(

@@ -1,14 +1,14 @@
 """Keep clients' webhook endpoints and what they are to be told.
 
-Runs beside: workers of 0019; they tell nobody anything.
+Runs beside: workers of 0020; they tell nobody anything.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
