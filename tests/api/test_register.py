@@ -39,6 +39,7 @@ BODIES: dict[str, Any] = {
     "/templates/<template_id>/versions": {"subject": "Changed", "html": "<p>Changed</p>"},
     "/templates/<template_id>/preview": {},
     "/campaigns/<campaign_id>": {"name": "Changed"},
+    "/campaigns/<campaign_id>/duplicate": {},
     "/journeys/<journey_id>": {"text": "changed"},
     "/journeys/<journey_id>/restore": {"version": 1},
     "/journeys/<journey_id>/move": {"version": 1},
@@ -206,6 +207,8 @@ def test_filters_and_bodies_do_not_reach_what_is_anothers(
     for name in ("member_id", "campaign_id"):
         assert stranger.get("/communications", **{name: owned[name]})["data"] == []
     assert stranger.get("/members", email="ana@example.com")["data"] == []
+    gone = stranger.post("/campaigns/batch", {"ids": [owned["campaign_id"]], "do": "delete"})
+    assert [one["code"] for one in gone["results"]] == ["campaign_not_found"]
     own = stranger.post("/templates", EMAIL)
     body = {"name": "C", "type": "email", "target_audience": {"rule": "everyone"}}
     variant = {"channel": "email", "template_id": own["id"]}

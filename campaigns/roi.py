@@ -1,0 +1,121 @@
+"""Roi: what a campaign cost and what it earned, with the model named and an interval.
+
+Revenue is credited to the message whose link a member clicked last before an order, within the
+client's window (members.spending); refunds are taken off. That is not proof that the message
+caused the order: for that it takes a control group, which no campaign has yet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil, sqrt
+from statistics import fmean
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from campaigns.queries import campaign as find_campaign
+from communications.communication import Communication
+from communications.report import taken
+from members.order import Order, OrderKind, spend_currency
+
+C = Communication
+MODEL = "last_click"
+ENOUGH = 10
+"""Orders below which an interval would be a guess."""
+MOST = 100_000
+Z = 1.96
+"""Nineteen times in twenty."""
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Roi:
+    """What a campaign cost and earned, in the client's currency."""
+
+    model: str
+    currency: str | None
+    messages: int
+    """Those that a provider took."""
+    cost: Decimal
+    """As providers told it."""
+    estimated: Decimal
+    """Of the messages without a price yet: cost_per_message each, 0 where that is not known."""
+    unpriced: int
+    orders: int
+    revenue: Decimal
+    low: Decimal | None
+    high: Decimal | None
+    """Nineteen times in twenty such a campaign earns between low and high; null: too few orders."""
+    return_on_cost: float | None
+    """(revenue - cost - estimated) ÷ (cost + estimated); null where nothing was paid."""
+    break_even_orders: int | None
+    """Orders of the mean amount that pay for it; null before the first order."""
+    lift: None = None
+    """Not measured: it takes a control group."""
+
+
+def roi(session: Session, client_id: int, campaign_id: int) -> Roi:
+    """Return a campaign's costs and revenue. Raises CampaignNotFoundError.
+
+    Costs and orders in other currencies than the client's are left out.
+    """
+    campaign = find_campaign(session, client_id, campaign_id)
+    currency = spend_currency(session, client_id)
+    mine = (C.client_id == client_id, C.campaign_id == campaign_id)
+    costs = select(func.count(), func.count().filter(C.cost.is_(None)), func.sum(C.cost).filter(
+        C.currency == currency if currency else C.currency.is_not(None)
+    ))  # fmt: skip
+    messages, unpriced, paid = session.execute(costs.where(*mine, taken())).one()
+    amounts = _amounts(session, client_id, campaign_id, currency)
+    cost = Decimal(paid or 0)
+    estimated = unpriced * (campaign.cost_per_message or Decimal(0))
+    revenue = sum((amount for _, amount in amounts), Decimal(0))
+    bought = [amount for kind, amount in amounts if kind is OrderKind.ORDER]
+    low, high = _interval([float(amount) for _, amount in amounts], messages, len(bought))
+    spent = cost + estimated
+    mean = sum(bought, Decimal(0)) / len(bought) if bought else Decimal(0)
+    return Roi(
+        model=MODEL,
+        currency=currency,
+        messages=messages,
+        cost=cost,
+        estimated=estimated,
+        unpriced=unpriced,
+        orders=len(bought),
+        revenue=revenue,
+        low=low,
+        high=high,
+        return_on_cost=float((revenue - spent) / spent) if spent else None,
+        break_even_orders=ceil(spent / mean) if mean > 0 else None,
+    )
+
+
+def _amounts(
+    session: Session, client_id: int, campaign_id: int, currency: str | None
+) -> Sequence[tuple[OrderKind, Decimal]]:
+    query = (
+        select(Order.kind, Order.amount)
+        .join(C, C.id == Order.communication_id)
+        .where(
+            Order.client_id == client_id,
+            Order.currency == currency,
+            C.client_id == client_id,
+            C.campaign_id == campaign_id,
+        )
+        .limit(MOST)
+    )
+    return [(kind, Decimal(amount)) for kind, amount in session.execute(query)]
+
+
+def _interval(
+    amounts: Sequence[float], messages: int, orders: int
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return between what the revenue of as many messages lies, most of which earn nothing."""
+    if orders < ENOUGH or messages < orders:
+        return None, None
+    mean = sum(amounts) / messages
+    squares = fmean([*(a * a for a in amounts)]) * len(amounts) / messages
+    error = Z * sqrt(max(0.0, squares - mean * mean) / messages) * messages
+    total = mean * messages
+    return Decimal(total - error).quantize(CENT), Decimal(total + error).quantize(CENT)
