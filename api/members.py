@@ -39,6 +39,7 @@ from members.touch import touch
 bp = Resource("members", about="People who can be messaged")
 COLUMNS = tuple(c.key for c in Member.__table__.columns if c.computed is None)
 ID = "<int(min=1,max=9223372036854775807):member_id>"
+ADDRESS = ("id", "channel", "value", "state", "is_primary", "doubt")
 ALWAYS = frozenset({"id", "version"})
 """Fields that are shown whatever is asked for."""
 
@@ -220,7 +221,7 @@ def get_member(member_id: int) -> dict[str, Any]:
     names = identities(db(), client_id=client_id(), member_id=found.id)
     row |= {
         "addresses": [
-            {name: getattr(one, name) for name in ("id", "channel", "value", "state", "is_primary")}
+            {name: getattr(one, name) for name in ADDRESS}
             | {"suppressed": forbidden.get((one.channel, one.hash))}
             for one in row["addresses"]
         ],

@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, BigId, Id
+from core.doubt import Doubt, doubt_of
 
 
 class AddressState(enum.StrEnum):
@@ -48,3 +49,8 @@ class MemberAddress(Base):
     is_primary: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why an email address may not be a person's."""
+        return doubt_of(self.value) if self.channel == "email" else None

@@ -1,5 +1,6 @@
 """Chunk: some thousand rows of a file, taken into the database together, and counted."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from core.address import AddressHasher, mask
 from core.bulk import load
 from core.clock import Clock
+from core.doubt import doubt_of
 from core.rows import among
 from members.import_job import ImportJob, ImportReject
 from members.person import Person
@@ -73,13 +75,16 @@ class Tally:
     rejected: int = 0
     duplicates: int = 0
     suppressed: int = 0
+    doubtful: Counter[str] = field(default_factory=Counter)
+    """How many addresses each Doubt was about."""
     _met: Met = field(default_factory=Met)
     _kept: list[Reject] = field(default_factory=list)
 
     @classmethod
     def of(cls, job: ImportJob) -> "Tally":
         """Return what is known of a job that goes on."""
-        return cls(**{name: getattr(job, name) for name in COUNTS})
+        doubtful = Counter(job.report.get("doubtful", {}))
+        return cls(**{name: getattr(job, name) for name in COUNTS}, doubtful=doubtful)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers by name."""
@@ -87,7 +92,12 @@ class Tally:
 
     def copy(self) -> "Tally":
         """Return another, to be thrown away when its transaction is."""
-        return Tally(**self.counts(), _met=self._met.copy(), _kept=self._kept)
+        return Tally(
+            **self.counts(),
+            doubtful=self.doubtful.copy(),
+            _met=self._met.copy(),
+            _kept=self._kept,
+        )
 
     def meet(self, member_ids: Iterable[int]) -> None:
         """Remember whom earlier rows were about."""
@@ -144,6 +154,8 @@ def take(
     tally.rejected += len(chunk.rejects)
     tally.count(results)
     tally.suppressed += _suppressed(session, hasher, client_id, chunk.people)
+    emails = (person.addresses.get("email") for person in chunk.people)
+    tally.doubtful.update(doubt for email in emails if email and (doubt := doubt_of(email)))
 
 
 def insert_rejects(

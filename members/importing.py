@@ -307,7 +307,8 @@ class ImportRun:
 
     def _progress(self, tally: Tally) -> dict[str, Any]:
         total = self._source.total if self._source is not None else None
-        return tally.counts() | {"total": total, "report": self._begun}
+        report = self._begun | {"doubtful": dict(tally.doubtful)}
+        return tally.counts() | {"total": total, "report": report}
 
     def _held(self, session: Session, values: dict[str, Any] | None = None) -> bool:
         return hold(session, self._clock, id=self.job_id, runner=self._runner, values=values)
@@ -345,7 +346,8 @@ class ImportRun:
             for name, value in self._tally.counts().items():
                 setattr(job, name, value)
         job.total = job.rows
-        job.report = self._begun | {"reasons": reasons(session, self._client_id, self.job_id)}
+        told = {"reasons": reasons(session, self._client_id, self.job_id)}
+        job.report = self._begun | {"doubtful": dict(self._tally.doubtful)} | told
         tell_finished(session, self._clock, job)
 
 

@@ -107,7 +107,8 @@ class ImportSchema(Schema):
         required=True,
         metadata={
             "description": "`reasons`, the most frequent rejections, when it has ended; `ignored` "
-            "columns; `guessed` by their values alone; `doubts`, where values contradict a name"
+            "columns; `guessed` by their values alone; `doubts`, where values contradict a name; "
+            "`doubtful`, how many addresses may not be a person's"
         },
     )
     error = fields.String(allow_none=True)

@@ -5,6 +5,7 @@ from marshmallow import Schema, fields, validate
 from api.schemas.field import Instant, money
 from api.schemas.page import PageQuery
 from communications.thread import KINDS
+from core.doubt import Doubt
 from members.consent import ConsentState
 from members.member import Gender, MemberStatus, Tier
 from members.suppression import Scope
@@ -20,6 +21,12 @@ class AddressSchema(Schema):
     value = fields.String(required=True)
     state = fields.String(required=True)
     is_primary = fields.Boolean(required=True)
+    doubt = fields.Enum(
+        Doubt,
+        by_value=True,
+        allow_none=True,
+        metadata={"description": "why an email address may not be a person's; it is written to"},
+    )
 
 
 class ConsentSchema(Schema):

@@ -237,7 +237,7 @@ def _shown(job: ImportJob, rejects: Path | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"import": job.id, "status": job.status.value, "dry_run": job.dry_run}
     shown |= {name: getattr(job, name) for name in COUNTS}
     report = job.report
-    shown |= {n: report[n] for n in ("ignored", "guessed", "doubts") if report.get(n)}
+    shown |= {n: report[n] for n in ("ignored", "guessed", "doubts", "doubtful") if report.get(n)}
     if "undo" in report:
         shown["undo"] = {name: report["undo"][name] for name in UNDONE}
     if job.error:

@@ -274,3 +274,14 @@ def test_a_timeline_tells_what_was_skipped_and_why(api: Caller, make: Factory) -
     assert {one["kind"] for one in api.get(path, kind="note")["data"]} == {"note"}
     for cursor in ("WzFd", "WyJhIiwxXQ", "WyIyMDI2LTAxLTAxIiwieCIsMV0"):
         refused(api.ask("GET", path, cursor=cursor), 422)
+
+
+def test_an_address_that_may_not_be_a_persons_is_flagged(api: Caller) -> None:
+    made = api.post("/members", {"email": "Info@shop.de", "phone": "+12015550123"})
+
+    shown = api.get(f"/members/{made['id']}")
+
+    assert {one["channel"]: one["doubt"] for one in shown["addresses"]} == {
+        "email": "role",
+        "sms": None,
+    }

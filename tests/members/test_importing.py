@@ -361,3 +361,13 @@ PIECES = st.sampled_from(WORDS + SIGNS)
 @given(text=st.lists(PIECES, max_size=30).map("".join))
 def test_whatever_a_file_holds_its_sums_equal_its_rows(text, load) -> None:
     load(HEAD + text)
+
+
+def test_addresses_that_may_be_nobodys_are_imported_and_told_of(load, sessions) -> None:
+    rows = "1,Ana,ana@shop.de,\n2,Team,info@shop.de,\n3,Bot,no-reply@shop.de,\n4,Ed,ed@x.test,\n"
+    told = {"role": 1, "nobody_reads": 1, "no_mail": 1}
+
+    assert load(HEAD + rows, dry_run=True)[0].report["doubtful"] == told
+    job, refused = load(HEAD + rows)
+
+    assert (job.created, refused, job.report["doubtful"]) == (4, [], told)
