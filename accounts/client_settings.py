@@ -92,8 +92,11 @@ CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
         _is_elevate,
         'give {"gate": "teacher", "opened": ["Identify"], "targets": {"Hook": "0.05"}}',
     ),
+    "audit_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
     "event_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
     "foundation": (is_foundation, REMEDY),
+    "message_content_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
+    "raw_webhook_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
     "referral_rates": (
         _is_rates,
         'give [from how many buyers, share] pairs: [[0, "0.10"], [5, "0.15"]]',

@@ -27,7 +27,8 @@ SHOWS_NOBODY = frozenset(
     {"belonging.show_reach", "bulk-edits.get", "bulk-edits.list_bulk_edits", "elevate.get_metrics",
      "elevate.get_path", "elevate.list_snapshots", "enrolments.show_results", "exports.get",
      "exports.list_exports", "imports.get_import",
-     "imports.list_imports", "members.statistics", "scores.models", "tiers.list_tiers"}
+     "imports.list_imports", "members.statistics", "privacy.preview_retention",
+     "scores.models", "tiers.list_tiers"}
 )  # fmt: skip
 """Operations of other rooms that show none either."""
 CHANGES_NOTHING = frozenset(

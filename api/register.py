@@ -29,6 +29,7 @@ from api import (
     members,
     openapi,
     people,
+    privacy,
     problem,
     prompts,
     providers,
@@ -76,6 +77,7 @@ RESOURCES = (
     unknown,
     audit,
     endpoints,
+    privacy,
 )
 
 

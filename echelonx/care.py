@@ -18,8 +18,10 @@ from core.clock import Clock, ticking
 from core.db import Sessions, read, write
 from core.log import get
 from echelonx.lanes import Lanes
+from members import traces
 from members.bulk import advance_bulk, bulk_waits
-from members.partition import SLICE, forget_old, make_months
+from members.partition import make_months
+from webhooks import retention
 from webhooks.delivery import FORGOTTEN_AT_ONCE, forget_deliveries
 
 log = get(__name__)
@@ -32,6 +34,9 @@ SEAL_SECONDS = 2.0
 """Entries of the audit log wait so long, at most, to be sealed into their chain."""
 TIDY_SECONDS = 600.0
 """Between two looks at months of events, and at events and deliveries nobody keeps any longer."""
+"""Between two looks at months of events and at what nobody keeps any longer."""
+FORGET_AT_ONCE = 500
+"""Slices of retention; each is some tenths of a second at most."""
 PARKED_SECONDS = 2.0
 """A receipt overtakes the commit it belongs to by milliseconds, not by minutes."""
 
@@ -88,6 +93,7 @@ class Care:
             self._seal_audit()
         if self._tidy.due():
             self._tidy_events()
+            self._forget()
             self._tidy_keys()
         with read(self._sessions) as session:
             waiting = bulk_waits(session)
@@ -106,10 +112,19 @@ class Care:
     def _tidy_events(self) -> None:
         with write(self._sessions) as session:
             make_months(session, self._clock)
-        forgotten = SLICE
-        while forgotten >= SLICE:
+
+    def _forget(self) -> None:
+        """Forget what is no longer kept, a slice a transaction; the rest has its turn later."""
+        for _ in range(FORGET_AT_ONCE):
             with write(self._sessions) as session:
-                forgotten = forget_old(session, self._clock)
+                if not retention.step(session, self._clock):
+                    break
+        with write(self._sessions) as session:
+            retention.forget_of_no_client(session, self._clock)
+        swept = traces.PAGE
+        while swept >= traces.PAGE:
+            with write(self._sessions) as session:
+                swept = traces.sweep(session, now=self._clock.now())
         forgotten = FORGOTTEN_AT_ONCE
         while forgotten >= FORGOTTEN_AT_ONCE:
             with write(self._sessions) as session:

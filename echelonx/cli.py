@@ -59,6 +59,7 @@ COMMANDS = {
     "audit": ("echelonx.commands.audit", "Who did what; and proof that nobody changed it."),
     "client": ("echelonx.commands.client", "Companies and shops: add, list, usage, export."),
     "endpoint": ("echelonx.commands.endpoint", "Tell URLs of your own what happens."),
+    "retention": ("echelonx.commands.retention", "How long data is kept; forget what is older."),
     "key": ("echelonx.commands.access", "API keys."),
     "user": ("echelonx.commands.access", "People who log in."),
     "simulator": ("echelonx.commands.simulator", "Providers on this machine that only pretend."),

@@ -31,6 +31,7 @@ MODULES = (
     "members.bulk",
     "members.change",
     "members.consent",
+    "members.consent_guard",
     "members.duplicates",
     "members.erasure",
     "members.event",
@@ -56,6 +57,7 @@ MODULES = (
     "webhooks.collected",
     "webhooks.dropped",
     "webhooks.inbox",
+    "webhooks.retention",
 )
 
 for name in MODULES:

@@ -8,21 +8,23 @@ Kept on purpose
     2. When a consent was given and withdrawn, without its wording and proof.
     3. Rows of the log, events, orders and ways through journeys, emptied of addresses, texts and
        properties.
+    4. Entries of the audit log, which name nobody.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, column, delete, select, table, update
+from sqlalchemy import ForeignKey, Index, String, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.address import AddressHasher
 from core.clock import Clock
-from core.db import Base, BigId, Id, Json
+from core.db import Base, BigId, Id
 from core.rows import among
-from members import travelling
+from members import traces, travelling
 from members.address import MemberAddress
+from members.bulk import BulkError
 from members.change import MemberChange
 from members.consent import Consent, CurrentConsent
 from members.duplicates import Duplicate
@@ -40,17 +42,12 @@ from members.tier_rule import TierStanding
 from members.touch import touch
 
 M = Member
-COMMUNICATIONS = table(
-    "communications",
-    column("client_id"), column("member_id"), column("to_address"), column("merge", Json),
-    column("subject"), column("content"),
-)  # fmt: skip
-"""Named here, not imported: the log is a layer above, and an erasure is one transaction."""
 DELETED: dict[str, type[Any]] = {
     "addresses": MemberAddress,
     "member_tags": MemberTag,
     "consent_states": CurrentConsent,
     "identities": Identity,
+    "bulk_errors": BulkError,
     "member_notes": MemberNote,
     "member_changes": MemberChange,
     "segment_members": SegmentMember,
@@ -159,7 +156,9 @@ def _refuse(session: Session, found: Member) -> None:
 
 def _forget(session: Session, client_id: int, ids: Sequence[int]) -> dict[str, Any]:
     """Delete or empty what belongs to the members; return how many rows of each table."""
-    counts = {
+    # Before their addresses are gone, by which others' tables know them.
+    counts = traces.forget(session, client_id, ids)
+    counts |= {
         name: _rows(
             session,
             delete(model)
@@ -185,14 +184,6 @@ def _forget(session: Session, client_id: int, ids: Sequence[int]) -> dict[str, A
             .values(**values)
             .returning(model.id),
         )
-    log: Any = COMMUNICATIONS.c
-    counts["communications"] = _rows(
-        session,
-        update(COMMUNICATIONS)
-        .where(log.client_id == client_id, among(session, log.member_id, ids))
-        .values(to_address=None, merge={}, subject=None, content=None)
-        .returning(log.member_id),
-    )
     return counts | travelling.forget(session, client_id, ids)
 
 

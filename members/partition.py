@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
-from accounts.client import Client
 from core.clock import Clock
 from core.db import is_sqlite
 from core.rows import among
@@ -93,16 +92,6 @@ def forget_events(
             .execution_options(synchronize_session=False)
         )
     return len(ids)
-
-
-def forget_old(session: Session, clock: Clock) -> int:
-    """Forget a slice of what each client no longer keeps (`settings.event_days_kept`)."""
-    forgotten = 0
-    for client_id, settings in session.execute(select(Client.id, Client.settings)).all():
-        days = settings.get("event_days_kept")
-        if days is not None:
-            forgotten += forget_events(session, clock, client_id=client_id, older_than_days=days)
-    return forgotten
 
 
 def _month(now: datetime, ahead: int) -> str:

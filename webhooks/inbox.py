@@ -35,7 +35,7 @@ from communications.account import ProviderAccount
 from core.clock import Clock
 from core.db import Base, Id, UtcDateTime, is_sqlite
 from core.rows import among
-from core.secret import Vault
+from core.secret import SealedError, Vault
 
 MAX_TRIES = 5
 CLAIM_BYTES = 2 * 1024 * 1024
@@ -155,7 +155,12 @@ def store(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
 
 
 def opened(vault: Vault, item: InboxItem) -> RawWebhook:
-    """Return the request as it came, but for headers nobody reads. Raises SealedError."""
+    """Return the request as it came, but for headers nobody reads. Raises SealedError.
+
+    One that was emptied (retention, or somebody it may name was erased) cannot be opened any more.
+    """
+    if not item.request:
+        raise SealedError("the request was emptied", remedy="what it told is in the log")
     context = _context(item.provider_account_id, item.digest)
     head, _, body = vault.decrypt(item.request, context=context).partition(b"\n")
     told = json.loads(head)

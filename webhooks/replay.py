@@ -156,7 +156,8 @@ def replay(
 def _terms(session: Session, client_id: int, choice: Choice) -> list[ColumnElement[bool]]:
     # Never what waits already: its tries and its turn are the applier's.
     states = [state.value for state in choice.states if state in REPLAYABLE]
-    terms = [InboxItem.client_id == client_id, InboxItem.state.in_(states)]
+    kept = func.length(InboxItem.request) > 0  # an emptied one has nothing left to apply
+    terms = [InboxItem.client_id == client_id, InboxItem.state.in_(states), kept]
     if choice.account_id is not None:
         terms.append(InboxItem.provider_account_id == choice.account_id)
     if choice.since is not None:

@@ -1,11 +1,16 @@
 """`member`: one person: who it is, what was sent and why not, and two that are one."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
+from accounts.audit import record
 from accounts.client import Client
+from communications import dossier_file
+from communications.dossier import dossier
+from communications.dossier_file import as_zip
 from communications.thread import thread
 from communications.upcoming import upcoming
 from core.address import normalise_email
@@ -47,6 +52,32 @@ def show(who: str, client_id: int | None, as_json: bool) -> None:
         values = [_shown(session, one) for one in _found(session, client, who)]
     for value in values:
         answer(value, facts(value), as_json=as_json)
+
+
+@member.command()
+@click.argument("member_id", type=int)
+@click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write a ZIP with a CSV for each kind of data there.")  # fmt: skip
+@client_option
+def export(member_id: int, file: Path | None, client_id: int | None) -> None:
+    """Write everything that is kept about a member, as JSON.
+
+    \b
+    echelonx member export 12 > member-12.json
+    echelonx member export 12 --csv member-12.zip
+    """
+    with opened() as services, write(services.sessions) as session:
+        client = chosen(session, client_id)
+        found = dossier(session, services.content, client_id=client.id, id=member_id)
+        if file is not None:
+            file.write_bytes(as_zip(found))
+        else:
+            for part in dossier_file.as_json(found, member_id=member_id, at=services.clock.now()):
+                click.echo(part, nl=False)
+        record(
+            session, services.clock, client_id=client.id, actor=ACTOR,
+            action="read.member.export", target=f"member:{member_id}",
+        )  # fmt: skip
 
 
 @member.command()

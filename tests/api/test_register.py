@@ -171,6 +171,8 @@ QUERIES = {
 }
 """What a list cannot be asked for without."""
 SINGLE = (
+    "/api/v1/consents/export",
+    "/api/v1/retention/preview",
     "/api/v1/audit/export",
     "/api/v1/clients",
     "/api/v1/clients/me",

@@ -4,13 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, inspect, select, text, update
+from sqlalchemy import func, inspect, select, text
 
-from accounts.client import Client
 from core.clock import ManualClock
 from core.db import Sessions, is_sqlite, read, write
 from members.event import Event, EventTotal
-from members.partition import forget_events, forget_old, make_months
+from members.partition import forget_events, make_months
 from members.tracking import ToldEvent, track
 from tests.factories import Factory
 
@@ -122,12 +121,3 @@ def test_old_events_are_forgotten_but_stay_counted_and_known(tell, make, session
     assert tell(*times).duplicates == 4
     with read(sessions) as session:
         assert session.scalars(select(EventTotal.count)).one() == 4
-
-
-def test_clients_say_how_long_events_are_kept(tell, make, sessions, clock) -> None:
-    tell(clock.now() - timedelta(days=100))
-    with write(sessions) as session:
-        assert forget_old(session, clock) == 0
-        session.execute(update(Client).values(settings={"event_days_kept": 90}))
-        assert forget_old(session, clock) == 1
-    assert count(sessions) == 0

@@ -1,0 +1,143 @@
+"""Privacy: everything about one member, the ledger of consent, and what is to be forgotten."""
+
+import enum
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from flask import Response, stream_with_context
+from marshmallow import Schema, fields
+
+from api.context import client_id, clock, db, services
+from api.members import ID
+from api.openapi import Resource
+from api.paging import all_of
+from api.schemas.field import Instant
+from api.schemas.page import page_of
+from communications.dossier import dossier
+from communications.dossier_file import as_json, as_zip, table
+from core.db import read
+from members.consent_ledger import consent_rows
+from webhooks.retention import Due, preview
+
+bp = Resource("privacy", about="What is kept about people, and for how long")
+JSON, ZIP, LINES, CSV = "application/json", "application/zip", "application/jsonl", "text/csv"
+BINARY = {"type": "string", "format": "binary"}
+OBJECT = {"type": "object"}
+
+
+class DossierFormat(enum.StrEnum):
+    """What a member's file is written as."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+class LedgerFormat(enum.StrEnum):
+    """What the ledger is written as."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class DossierQuery(Schema):
+    """As what."""
+
+    format = fields.Enum(
+        DossierFormat,
+        by_value=True,
+        load_default=DossierFormat.JSON,
+        metadata={"description": "`csv` is a ZIP with a file for each section"},
+    )
+
+
+class LedgerQuery(Schema):
+    """Whose consents, and as what."""
+
+    format = fields.Enum(LedgerFormat, by_value=True, load_default=LedgerFormat.JSONL)
+
+
+class DueSchema(Schema):
+    """One class of data: how long it is kept, and what would be forgotten now."""
+
+    name = fields.String(required=True)
+    days = fields.Integer(required=True, metadata={"description": "for so long it is kept"})
+    before = Instant(required=True, metadata={"description": "what is older is forgotten"})
+    rows = fields.Integer(required=True)
+
+
+@bp.get(f"/members/{ID}/export")
+@bp.action("exports:write")
+@bp.arguments(DossierQuery, location="query")
+@bp.response(200, OBJECT, content_type=JSON)
+@bp.doc(responses={200: {"content": {JSON: {"schema": OBJECT}, ZIP: {"schema": BINARY}}}})
+def export_member(query: dict[str, Any], member_id: int) -> Response:
+    """Download everything that is kept about a member, and about those merged into it."""
+    found = dossier(db(), services().content, client_id=client_id(), id=member_id)
+    name = f"attachment; filename=member-{member_id}"
+    if query["format"] is DossierFormat.CSV:
+        return Response(as_zip(found), mimetype=ZIP, headers={"Content-Disposition": f"{name}.zip"})
+    return Response(
+        stream_with_context(_document(client_id(), member_id, clock().now())),
+        mimetype=JSON,
+        headers={"Content-Disposition": f"{name}.json"},
+    )
+
+
+@bp.get("/consents/export")
+@bp.action("exports:write")
+@bp.arguments(LedgerQuery, location="query")
+@bp.response(200, {"type": "string"}, content_type=LINES)
+@bp.doc(
+    responses={200: {"content": {each: {"schema": {"type": "string"}} for each in (LINES, CSV)}}}
+)
+def export_consents(query: dict[str, Any]) -> Response:
+    """Download every yes and no of every member, with its source, wording and proof."""
+    return _ledger(query["format"], None)
+
+
+@bp.get(f"/members/{ID}/consents/export")
+@bp.action("exports:write")
+@bp.arguments(LedgerQuery, location="query")
+@bp.response(200, {"type": "string"}, content_type=LINES)
+@bp.doc(
+    responses={200: {"content": {each: {"schema": {"type": "string"}} for each in (LINES, CSV)}}}
+)
+def export_member_consents(query: dict[str, Any], member_id: int) -> Response:
+    """Download every yes and no of one member."""
+    dossier(db(), services().content, client_id=client_id(), id=member_id)
+    return _ledger(query["format"], member_id)
+
+
+@bp.get("/retention/preview")
+@bp.action("settings:read")
+@bp.response(200, page_of(DueSchema))
+def preview_retention() -> dict[str, list[Due] | None]:
+    """Say how long each kind of data is kept, and how much of it would be forgotten now."""
+    return all_of(preview(db(), clock(), client_id()))
+
+
+def _document(whose: int, member_id: int, at: datetime) -> Iterator[str]:
+    with read(services().sessions) as session:
+        found = dossier(session, services().content, client_id=whose, id=member_id)
+        yield from as_json(found, member_id=member_id, at=at)
+
+
+def _ledger(format: LedgerFormat, member_id: int | None) -> Response:
+    whose = client_id()
+    name = f"attachment; filename=consents.{format.value}"
+    if format is LedgerFormat.CSV:
+        rows = table(consent_rows(db(), whose, member_id=member_id))
+        return Response(rows, mimetype=CSV, headers={"Content-Disposition": name})
+    return Response(
+        stream_with_context(_lines(whose, member_id)),
+        mimetype=LINES,
+        headers={"Content-Disposition": name},
+    )
+
+
+def _lines(whose: int, member_id: int | None) -> Iterator[str]:
+    with read(services().sessions) as session:
+        for row in consent_rows(session, whose, member_id=member_id):
+            yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -1,0 +1,53 @@
+"""DossierFile: a member's dossier as one JSON document, or as a ZIP of a CSV for each section."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from members.rejects import harmless
+
+Sections = Iterable[tuple[str, Iterable[dict[str, Any]]]]
+
+
+def as_json(sections: Sections, *, member_id: int, at: datetime) -> Iterator[str]:
+    """Yield the document piece by piece: it may be long."""
+    head = json.dumps({"member_id": member_id, "exported_at": at.isoformat()})
+    yield f'{head[:-1]}, "sections": {{'
+    for place, (name, rows) in enumerate(sections):
+        yield f"{',' if place else ''}\n{json.dumps(name)}: ["
+        for number, row in enumerate(rows):
+            yield f"{',' if number else ''}\n{json.dumps(row, ensure_ascii=False, default=str)}"
+        yield "]"
+    yield "}}\n"
+
+
+def as_zip(sections: Sections) -> bytes:
+    """Return a ZIP of `<section>.csv` files; no cell is a formula."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, rows in sections:
+            archive.writestr(f"{name}.csv", table(rows))
+    return out.getvalue()
+
+
+def table(rows: Iterable[dict[str, Any]]) -> str:
+    """Return rows as CSV under the names of the first."""
+    text = io.StringIO(newline="")
+    lines = csv.writer(text)
+    for number, row in enumerate(rows):
+        if number == 0:
+            lines.writerow(row)
+        lines.writerow([_cell(value) for value in row.values()])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return harmless(str(value))
