@@ -90,6 +90,11 @@ class Conversation(asyncio.Protocol):
         if not self._waiting and len(self._buffer) >= self._wanted:
             self._advance()
 
+    def hang_up(self) -> None:
+        """End at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def _advance(self) -> None:
         self._waiting = False
         while (request := self._next()) is not None:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from channels.simulators import fcm, sendgrid, smtp, twilio
 from channels.simulators.config import Keys
@@ -25,6 +26,7 @@ from core.clock import Clock, SystemClock
 LOOPBACK = "127.0.0.1"
 JSON = {"Content-Type": "application/json"}
 BACKLOG = 512
+C = TypeVar("C", Conversation, smtp.Smtp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Simulation:
             twilio.Twilio(world),
             fcm.Fcm(world),
         )
+        self._callers: WeakSet[Conversation | smtp.Smtp] = WeakSet()
         self._plans: dict[str, Callable[[Accept], list[Owed]]] = {
             sendgrid.NAME: self._sendgrid.owed,
             twilio.NAME: self._twilio.owed,
@@ -75,10 +78,16 @@ class Simulation:
         self._recall()
         ports = self._options.ports
         http = await loop.create_server(
-            lambda: Conversation(self._answer), LOOPBACK, ports.get("http", 0), backlog=BACKLOG
+            lambda: self._met(Conversation(self._answer)),
+            LOOPBACK,
+            ports.get("http", 0),
+            backlog=BACKLOG,
         )
         mail = await loop.create_server(
-            lambda: smtp.Smtp(self._world), LOOPBACK, ports.get("smtp", 0), backlog=BACKLOG
+            lambda: self._met(smtp.Smtp(self._world)),
+            LOOPBACK,
+            ports.get("smtp", 0),
+            backlog=BACKLOG,
         )
         posting = asyncio.create_task(self._outbox.run())
         ready({"http": _port(http), "smtp": _port(mail)})
@@ -87,9 +96,15 @@ class Simulation:
         finally:
             http.close()
             mail.close()
+            for caller in list(self._callers):
+                caller.hang_up()
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)
             self._log.close()
+
+    def _met(self, caller: C) -> C:
+        self._callers.add(caller)
+        return caller
 
     def _recall(self) -> None:
         """Take on what an earlier process did not get acknowledged."""

@@ -56,6 +56,11 @@ class Smtp(asyncio.Protocol):
         if not self._waiting:
             self._advance()
 
+    def hang_up(self) -> None:
+        """End at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def _advance(self) -> None:
         while not self._waiting and self._transport is not None and self._step():
             pass
