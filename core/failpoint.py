@@ -28,7 +28,12 @@ POINTS = {
     "C10": "after it was written down",
     "C11": "after a receipt was acknowledged, before it is applied",
     "C12": "before a receipt is stored",
+    "C13": "after members of a journey took their steps, before the commit",
+    "C14": "after their steps were committed",
+    "C15": "after a journey heard what happened, before the commit",
 }
+JOURNEYS = ("C13", "C14", "C15")
+"""Those that only journeys reach."""
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 PLAN = re.compile(r"(C\d+):(kill|stop)(?:@(\d+)|%(0?\.\d+|1))")
 

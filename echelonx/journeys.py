@@ -18,6 +18,7 @@ from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, Held
 from campaigns.journeys.hear import hear
 from campaigns.journeys.timed import enter_by_time, timed_journeys
 from core.db import DATABASE_AWAY, read, write
+from core.failpoint import reach
 from core.http import Reply
 from core.log import get
 from echelonx.wiring import Services
@@ -86,6 +87,7 @@ class Moving:
             journeys, lambda session, one: advance(session, clock, hasher, journey_id=one)
         )
         if moved:
+            reach("C14")
             services.bell.ring()
         return moved
 
