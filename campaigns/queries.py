@@ -45,6 +45,17 @@ def campaigns_page(
     return list(session.scalars(query))
 
 
+def template_named(session: Session, client_id: int, name: str) -> Template | None:
+    """Return the client's template of this name, if there is one."""
+    return session.scalar(
+        select(Template).where(
+            Template.client_id == client_id,
+            Template.name == name.strip(),
+            Template.deleted_at.is_(None),
+        )
+    )
+
+
 def templates_page(
     session: Session,
     client_id: int,

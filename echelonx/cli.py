@@ -46,6 +46,7 @@ COMMANDS = {
     "order": ("echelonx.commands.activity", "Tell of an order, or of a refund."),
     "segment": ("echelonx.commands.segment", "Count and show whom a rule means."),
     "recipe": ("echelonx.commands.recipe", "Ready-made journeys, one command to a draft."),
+    "template": ("echelonx.commands.template", "Write, list and preview what is said."),
     "campaign": ("echelonx.commands.campaign", "Check, launch, watch and stop campaigns."),
     "journey": ("echelonx.commands.journey", "Write, publish, watch and stop journeys."),
     "log": ("echelonx.commands.log", "Read the communications log."),
@@ -127,10 +128,14 @@ def called(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(error: EngineError) -> None:
+    findings = getattr(error, "findings", ())
+    if len(findings) > 1:
+        click.echo(f"error: {len(findings)} things stand in the way", err=True)
+        for finding in findings:
+            click.echo(f"       {finding.message}\n       -> {finding.remedy}", err=True)
+        return
     field = f"{error.field}: " if error.field and error.field not in str(error) else ""
     click.echo(f"error: {field}{error}", err=True)
-    for finding in getattr(error, "findings", ()):
-        click.echo(f"       {finding.message}\n       -> {finding.remedy}", err=True)
     if error.remedy:
         click.echo(f"    -> {error.remedy}", err=True)
 

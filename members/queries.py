@@ -57,10 +57,15 @@ def member_by_key(session: Session, client_id: int, key: str) -> Member:
 
 def member_by_email(session: Session, client_id: int, email: str) -> list[Member]:
     """Return the client's members with this email (normal form); a mailbox may be shared."""
+    return members_at(session, client_id, "email", email)
+
+
+def members_at(session: Session, client_id: int, kind: str, value: str) -> list[Member]:
+    """Return the client's members with this address (`email`, `sms`) in normal form."""
     held = select(MemberAddress.member_id).where(
         MemberAddress.client_id == client_id,
-        MemberAddress.channel == "email",
-        MemberAddress.value == email,
+        MemberAddress.channel == kind,
+        MemberAddress.value == value,
     )
     query = select(M).where(M.client_id == client_id, M.deleted_at.is_(None), M.id.in_(held))
     return list(session.scalars(query.order_by(M.id)))

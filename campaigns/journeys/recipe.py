@@ -24,6 +24,7 @@ from campaigns.journeys.publish import create_journey
 from campaigns.journeys.text import parse
 from campaigns.preview import shown
 from campaigns.template import Template, create_template
+from campaigns.template_file import channel_of, read_wording
 from channels.channel import Channel
 from channels.names import FOUNDATION
 from channels.template import CompiledTemplate, compile_template
@@ -35,7 +36,6 @@ from members.signal import EVENT
 
 FOLDER = files("campaigns.journeys") / "recipes"
 SUFFIX = ".journey"
-SUBJECT = "Subject: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +175,11 @@ def install(session: Session, clock: Clock, *, client_id: int, name: str) -> Ins
 
 
 def _templates(name: str) -> Iterator[RecipeTemplate]:
-    layout = (FOLDER / "layout.html").read_text(encoding="utf-8")
     for entry in sorted((FOLDER / name).iterdir(), key=lambda entry: entry.name):
-        stem, _, kind = entry.name.rpartition(".")
-        channel = Channel(kind)
-        content = entry.read_text(encoding="utf-8").strip()
-        subject = None
-        if content.startswith(SUBJECT):
-            subject, _, content = content.removeprefix(SUBJECT).partition("\n\n")
-        html = layout.replace("{{ body }}", content) if channel is Channel.EMAIL else None
-        text = None if channel is Channel.EMAIL else content
-        yield RecipeTemplate(f"{name} {stem} {channel}", channel, subject, html, text)
+        stem, channel = entry.name.rpartition(".")[0], channel_of(entry.name)
+        said = read_wording(channel, entry.read_text(encoding="utf-8"))
+        full = f"{name} {stem} {channel}"
+        yield RecipeTemplate(full, channel, said.subject, said.html, said.text)
 
 
 def _events(journey: Journey) -> set[str]:

@@ -13,16 +13,16 @@ from communications.dossier import dossier
 from communications.dossier_file import as_zip
 from communications.thread import thread
 from communications.upcoming import upcoming
-from core.address import normalise_email
 from core.db import read, write
 from core.errors import InvalidError
 from echelonx.commands.output import answer, as_json, facts, table
+from echelonx.commands.whom import members_called
 from echelonx.commands.workspace import chosen, client_option, opened
 from members.identity import EXTERNAL, identities
 from members.member import Member
 from members.merge import merge as merge_members
 from members.merge import undo_merge
-from members.queries import Around, around, member_by_email, member_by_key
+from members.queries import Around, around
 from members.queries import member as member_by_id
 from members.score import scores_of
 from members.search import search as search_members
@@ -217,11 +217,7 @@ def merge(
 def _found(session: Session, client: Client, who: str) -> list[Member]:
     if who.isascii() and who.isdigit() and len(who) < 19:
         return [member_by_id(session, client.id, int(who))]
-    if "@" in who:
-        found = member_by_email(session, client.id, normalise_email(who, field="WHO"))
-        if found:
-            return found
-    return [member_by_key(session, client.id, who)]
+    return members_called(session, client, who)
 
 
 def _because(row: dict[str, Any]) -> str:
