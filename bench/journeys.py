@@ -50,6 +50,9 @@ CLOCK = SystemClock()
 JOURNEYS, KINDS = 50, 25
 """Journeys that listen, and kinds of events: each kind is the trigger, the goal and the wait of two
 journeys. One event in ten lets somebody into two."""
+TOLD = 500
+"""Events of one set, as a source sends them that has many: measured, 160 µs of CPU each instead of
+the 440 of a set of 100."""
 NURTURE = """
 journey "Nurture"
   when asked
@@ -239,22 +242,21 @@ def paced(sessions: Sessions, url: str, seconds: int, members: int, processes: i
     behind, told = [], 0
     with workers(url, processes):
         sleep(3)
-        started = perf_counter()
+        started, spent = perf_counter(), process_time()
         while perf_counter() - started < seconds:
             events = [
                 ToldEvent(
                     f"e{number % KINDS}", f"m{number}",
                     {"member_id": f"c-{number * 7919 % members + 1}"}, {"n": number % 10},
                 )
-                for number in range(told, told + 100)
+                for number in range(told, told + TOLD)
             ]  # fmt: skip
             with write(sessions) as session:
                 track(session, CLOCK, HASHER, client_id=1, events=events)
             told += len(events)
-            if told % 500 == 0:
-                behind.append(lag(sessions, ids))
+            behind.append(lag(sessions, ids))
             sleep(max(0.0, started + told / 1000 - perf_counter()))
-        took = perf_counter() - started
+        took, spent = perf_counter() - started, process_time() - spent
         while lag(sessions, ids):
             sleep(0.1)
     with read(sessions) as session:
@@ -262,7 +264,9 @@ def paced(sessions: Sessions, url: str, seconds: int, members: int, processes: i
     show(
         f"{told / took:,.0f} events/s, {JOURNEYS} journeys", f"{max(behind):.2f} s behind", "≤ 2 s"
     )
-    print(f"    {entered:,} entered")
+    print(
+        f"    {entered:,} entered; {spent / told * 1e6:,.0f} µs of the source's CPU for each event"
+    )
 
 
 def lag(sessions: Sessions, ids: Sequence[int]) -> float:

@@ -6,7 +6,7 @@ Windows are whole days, so the rollups answer them: `event_totals` where there i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +29,8 @@ from members.event import Event, EventDay, EventTotal
 from members.member import Member
 from members.window import days_of, edges, midnight
 
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""What numbers are compared at."""
 PLACES = 4
 """Decimals of an amount."""
 
@@ -78,6 +80,12 @@ def did_any(
     """
     source = _source(session, Did(events[0], days=days), client_id, now, events)
     return source.have(None)
+
+
+def such(session: Session, asked: Did, *, client_id: int) -> ColumnElement[bool]:
+    """Return which events, whenever they were, are such."""
+    tests = [_test(session, test) for test in asked.where]
+    return and_(Event.client_id == client_id, Event.name == asked.event, *tests)
 
 
 def _counted(source: _Source, measured: ColumnElement[Any], asked: Did) -> ColumnElement[bool]:
@@ -155,11 +163,7 @@ def _days(
 
 def _events(session: Session, asked: Did, client_id: int, now: datetime) -> _Source:
     t = Event
-    where = and_(
-        t.client_id == client_id,
-        t.name == asked.event,
-        *[_test(session, test, now) for test in asked.where],
-    )
+    where = such(session, asked, client_id=client_id)
     if asked.days is not None:
         start, end = edges(asked.days, now)
         where = and_(where, t.occurred_at >= start, t.occurred_at < end)
@@ -172,7 +176,7 @@ def _events(session: Session, asked: Did, client_id: int, now: datetime) -> _Sou
     return _Source(session, t.member_id, where, measures, grouped=True)
 
 
-def _test(session: Session, test: Compare, now: datetime) -> ColumnElement[bool]:
+def _test(session: Session, test: Compare) -> ColumnElement[bool]:
     if test.field == TOTAL:
-        return compared(Event.amount.expression, test, now, Kind.NUMBER)
+        return compared(Event.amount.expression, test, NO_TIME, Kind.NUMBER)
     return json_compared(session, Event.properties.expression, test.field, test)

@@ -15,6 +15,7 @@ Cost: some ten statements for each step that anybody in the set stands at (bench
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from campaigns.journeys.enrolment import (
     EnrolmentStatus,
     EnrolmentStep,
     Held,
+    Walker,
     tell_endpoints,
 )
 from campaigns.journeys.goals import reached
@@ -41,6 +43,7 @@ from core.address import AddressHasher
 from core.clock import Clock, ManualClock
 from core.db import DATABASE_AWAY
 from core.errors import EngineError
+from core.failpoint import reach
 from core.log import get
 
 log = get(__name__)
@@ -54,6 +57,7 @@ BACKOFF = timedelta(seconds=30)
 """Before the second try; doubled with each."""
 
 E = Enrolment
+COLUMNS = [E.__table__.c[field.name] for field in fields(Walker)]
 T = TypeVar("T")
 
 
@@ -80,7 +84,7 @@ def advance(
     Only those with enrolment ids above `above`, such as the ones that a rehearsal has made.
     """
     query = (
-        select(E)
+        select(*COLUMNS)
         .join(Journey, Journey.id == E.journey_id)
         .where(
             E.journey_id == journey_id,
@@ -91,18 +95,16 @@ def advance(
         .order_by(E.due_at, E.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=E)
-        .execution_options(populate_existing=True)
     )
-    people = list(session.scalars(query))
-    for one in people:
-        # Written at the end, in one statement: not a row at a time whenever the session flushes.
-        session.expunge(one)
-    groups: dict[int, list[Enrolment]] = defaultdict(list)
+    people = [Walker(*row) for row in session.execute(query)]
+    groups: dict[int, list[Walker]] = defaultdict(list)
     for one in people:
         groups[one.version_id].append(one)
     still = ManualClock(clock.now())
     for version_id, group in groups.items():
         _Walk(Batch(session, still, hasher, machine(session, version_id))).take(group)
+    if people:
+        reach("C13")
     return len(people)
 
 
@@ -112,16 +114,17 @@ class _Walk:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._left: list[dict[str, Any]] = []
-        self._ended: list[Enrolment] = []
+        self._ended: list[Walker] = []
         self._changed = False
 
-    def take(self, people: Sequence[Enrolment]) -> None:
+    def take(self, people: Sequence[Walker]) -> None:
+        contexts = {one.id: one.context for one in people}
         moving = self._unless_reached(people)
         for _ in range(HOPS):
             moving = self._hop(moving)
             if not moving:
                 break
-        save(self._batch.session, people)
+        save(self._batch.session, people, contexts)
         add(self._batch.session, EnrolmentStep, self._left, {})
         self._wake_callers()
         if self._ended:
@@ -129,12 +132,12 @@ class _Walk:
             client_id = self._batch.machine.client_id
             tell_endpoints(self._batch.session, self._batch.now, client_id, ids)
 
-    def _hop(self, people: Sequence[Enrolment]) -> list[Enrolment]:
+    def _hop(self, people: Sequence[Walker]) -> list[Walker]:
         """Take one step with everybody; return who goes on at once."""
-        places: dict[str | None, list[Enrolment]] = defaultdict(list)
+        places: dict[str | None, list[Walker]] = defaultdict(list)
         for one in people:
             places[one.step].append(one)
-        moving: list[Enrolment] = []
+        moving: list[Walker] = []
         for key, here in places.items():
             node = self._batch.machine.program.nodes.get(key or "")
             if node is None:
@@ -153,7 +156,7 @@ class _Walk:
             ]
         return moving
 
-    def _lost(self, people: Sequence[Enrolment]) -> None:
+    def _lost(self, people: Sequence[Walker]) -> None:
         """Deal with those who stand at no step of this version; none at all is the end."""
         for one in people:
             if one.step is None:
@@ -162,7 +165,7 @@ class _Walk:
                 self._fail(one, f"there is no step {one.step} in this version", TRIES)
 
     def _tried(
-        self, work: Callable[[Sequence[Enrolment]], Mapping[int, T]], people: Sequence[Enrolment]
+        self, work: Callable[[Sequence[Walker]], Mapping[int, T]], people: Sequence[Walker]
     ) -> Mapping[int, T]:
         """Do something with all, or one by one where that fails; who fails alone waits."""
         if not people:
@@ -179,7 +182,7 @@ class _Walk:
         return done
 
     def _attempt(
-        self, work: Callable[[Sequence[Enrolment]], Mapping[int, T]], people: Sequence[Enrolment]
+        self, work: Callable[[Sequence[Walker]], Mapping[int, T]], people: Sequence[Walker]
     ) -> Mapping[int, T] | Exception:
         contexts = [one.context for one in people]
         try:
@@ -197,7 +200,7 @@ class _Walk:
             )  # fmt: skip
             return error
 
-    def _settle(self, one: Enrolment, node: Node[Any], outcome: Outcome) -> bool:
+    def _settle(self, one: Walker, node: Node[Any], outcome: Outcome) -> bool:
         """Write down what a step came to; say whether the next is to be taken at once."""
         match outcome:
             case Stay(held=held, due_at=due_at, until=until):
@@ -219,13 +222,13 @@ class _Walk:
                 return one.step is not None
         raise AssertionError(outcome)
 
-    def _moment(self, one: Enrolment) -> datetime:
+    def _moment(self, one: Walker) -> datetime:
         """Return when somebody was due here, by the journey's time."""
         return self._batch.moment(max(one.since, one.due_at or one.since))
 
     def _leave(
         self,
-        one: Enrolment,
+        one: Walker,
         way: str,
         why: Mapping[str, Any],
         at: datetime,
@@ -240,11 +243,11 @@ class _Walk:
         )  # fmt: skip
         one.visit += 1
 
-    def _end(self, one: Enrolment, status: EnrolmentStatus, reason: str | None) -> None:
+    def _end(self, one: Walker, status: EnrolmentStatus, reason: str | None) -> None:
         end(one, status, reason, self._batch.now)
         self._ended.append(one)
 
-    def _unless_reached(self, people: Sequence[Enrolment]) -> list[Enrolment]:
+    def _unless_reached(self, people: Sequence[Walker]) -> list[Walker]:
         """End those who reached a goal or fulfil a global exit; return the others."""
         ends = self._tried(partial(reached, self._batch), people)
         for one in people:
@@ -254,7 +257,7 @@ class _Walk:
                 self._end(one, end.status, end.reason)
         return [one for one in people if one.id in ends and one.status is EnrolmentStatus.ACTIVE]
 
-    def _fail(self, one: Enrolment, problem: str, tries: int) -> None:
+    def _fail(self, one: Walker, problem: str, tries: int) -> None:
         one.tries, one.error, one.held = tries, problem[:300], Held.RETRY
         one.due_at = self._batch.now + BACKOFF * 2 ** min(tries - 1, 10)
         if tries >= TRIES:
@@ -273,7 +276,7 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, EngineError) else f"a bug: {type(error).__name__}"
 
 
-def end(one: Enrolment, status: EnrolmentStatus, reason: str | None, at: datetime) -> None:
+def end(one: Walker, status: EnrolmentStatus, reason: str | None, at: datetime) -> None:
     """End an enrolment; it stands at no step any more."""
     one.status, one.end_reason, one.ended_at = status, reason, at
     one.step, one.due_at, one.until, one.held = None, None, None, None

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from accounts.client import usable
 from campaigns.journeys.ast import Call, Webhook
 from campaigns.journeys.changing import applied
-from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, Held
+from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, Held, Walker
 from campaigns.journeys.enter import EVENT, JOURNEY, Candidate, Entry, admit
 from campaigns.journeys.journey import ADVANCING, Journey, journey_named
 from campaigns.journeys.machine import Batch, Go, Outcome, Stay, machine
@@ -61,9 +61,7 @@ class Answer:
     """Another try is of no use."""
 
 
-def webhook(
-    batch: Batch, node: Node[Webhook], people: Sequence[Enrolment]
-) -> Mapping[int, Outcome]:
+def webhook(batch: Batch, node: Node[Webhook], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Ask for the call; go on when its answer is there, or will not come."""
     outcomes: dict[int, Outcome] = {}
     for one in people:
@@ -80,7 +78,7 @@ def webhook(
     return outcomes
 
 
-def call(batch: Batch, node: Node[Call], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def call(batch: Batch, node: Node[Call], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Let people into another journey, and wait for its end where the step says so.
 
     They enter with the key they have here, as often as the other journey lets them.
@@ -165,7 +163,7 @@ def _body(one: Enrolment, node: Node[Any], member: Member) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _applied(batch: Batch, one: Enrolment, body: Any) -> dict[str, Any]:
+def _applied(batch: Batch, one: Walker, body: Any) -> dict[str, Any]:
     """Set what an answer says: `{"set": {"attributes.score": 7}}`; conditions see it later."""
     wanted = body.get("set") if isinstance(body, Mapping) else None
     if not isinstance(wanted, Mapping):
@@ -175,12 +173,12 @@ def _applied(batch: Batch, one: Enrolment, body: Any) -> dict[str, Any]:
     return {"set": sorted(fields), "problems": [problem for problem in found if problem]}
 
 
-def _cause(one: Enrolment) -> str:
+def _cause(one: Walker) -> str:
     return f"call:{one.id}:{one.visit}"
 
 
 def _called(
-    batch: Batch, told: Journey | None, people: Sequence[Enrolment]
+    batch: Batch, told: Journey | None, people: Sequence[Walker]
 ) -> dict[str, EnrolmentStatus]:
     """Return how the entries fare that these people's calls have made, by their cause."""
     if told is None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from campaigns.journeys.ast import Set, Tag
-from campaigns.journeys.enrolment import Enrolment
+from campaigns.journeys.enrolment import Walker
 from campaigns.journeys.machine import Batch, Go, Outcome
 from campaigns.journeys.program import Node
 from core.errors import EngineError, InvalidError
@@ -21,7 +21,7 @@ SETTABLE = FIELDS - {
 agreed to is not its."""
 
 
-def set_field(batch: Batch, node: Node[Set], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def set_field(batch: Batch, node: Node[Set], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Give a field or attribute its value; a value that does not fit is passed over, with why."""
     step = node.step
     outcomes: dict[int, Outcome] = {}
@@ -30,7 +30,7 @@ def set_field(batch: Batch, node: Node[Set], people: Sequence[Enrolment]) -> Map
     return outcomes
 
 
-def tag(batch: Batch, node: Node[Tag], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def tag(batch: Batch, node: Node[Tag], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Give a tag, or take it."""
     step = node.step
     add, remove = ([], [step.tag]) if step.remove else ([step.tag], [])
@@ -52,12 +52,12 @@ def tag(batch: Batch, node: Node[Tag], people: Sequence[Enrolment]) -> Mapping[i
     return outcomes
 
 
-def _changed(batch: Batch, one: Enrolment, step: Set) -> Outcome:
+def _changed(batch: Batch, one: Walker, step: Set) -> Outcome:
     problem = applied(batch, one, step.field, step.value)
     return Go(why={"problem": problem}) if problem else Go()
 
 
-def applied(batch: Batch, one: Enrolment, field: str, value: object) -> str | None:
+def applied(batch: Batch, one: Walker, field: str, value: object) -> str | None:
     """Set one field of a member; return why not, where a value does not fit or may not be set."""
     try:
         with batch.session.begin_nested():
@@ -67,7 +67,7 @@ def applied(batch: Batch, one: Enrolment, field: str, value: object) -> str | No
     return None
 
 
-def _apply(batch: Batch, one: Enrolment, field: str, value: object) -> None:
+def _apply(batch: Batch, one: Walker, field: str, value: object) -> None:
     if field == "tier":
         if value not in list(Tier):
             raise InvalidError(f"there is no tier “{value}”", field="tier")

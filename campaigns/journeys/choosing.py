@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from campaigns.journeys.ast import Branch, Check, Exit, GoTo, Split, Stage
-from campaigns.journeys.enrolment import TAKEN, Enrolment, EnrolmentStatus
+from campaigns.journeys.enrolment import TAKEN, EnrolmentStatus, Walker
 from campaigns.journeys.goals import matching
 from campaigns.journeys.machine import Batch, End, Go, Outcome
 from campaigns.journeys.program import BACK, NEXT, OTHERWISE, Node
@@ -14,7 +14,7 @@ JUMPS = "jumps"
 """In the context: how often each jump was taken."""
 
 
-def branch(batch: Batch, node: Node[Branch], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def branch(batch: Batch, node: Node[Branch], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Take the first case that matches, else the other way; a query for each case."""
     step = node.step
     outcomes: dict[int, Outcome] = {}
@@ -26,7 +26,7 @@ def branch(batch: Batch, node: Node[Branch], people: Sequence[Enrolment]) -> Map
     return {one.id: outcomes.get(one.id, Go(OTHERWISE)) for one in people}
 
 
-def split(batch: Batch, node: Node[Split], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def split(batch: Batch, node: Node[Split], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Draw an arm by lot; the same at every visit of one entry."""
     step = node.step
     shares = [arm.weight for arm in step.arms]
@@ -37,7 +37,7 @@ def split(batch: Batch, node: Node[Split], people: Sequence[Enrolment]) -> Mappi
     }
 
 
-def check(batch: Batch, node: Node[Check], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def check(batch: Batch, node: Node[Check], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """End those who have reached the goal by this condition."""
     step = node.step
     said = phrase(step.condition)
@@ -46,20 +46,20 @@ def check(batch: Batch, node: Node[Check], people: Sequence[Enrolment]) -> Mappi
     return {one.id: end if one.id in there else Go() for one in people}
 
 
-def leave(batch: Batch, node: Node[Exit], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def leave(batch: Batch, node: Node[Exit], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """End everybody."""
     del batch
     step = node.step
     return {one.id: End(EnrolmentStatus.EXITED, step.reason) for one in people}
 
 
-def stage(batch: Batch, node: Node[Stage], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def stage(batch: Batch, node: Node[Stage], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Go into an Elevate step; that it was reached is in the member's trail."""
     del batch, node
     return {one.id: Go() for one in people}
 
 
-def go_to(batch: Batch, node: Node[GoTo], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def go_to(batch: Batch, node: Node[GoTo], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Jump, so many times at most; then go on."""
     del batch
     step = node.step

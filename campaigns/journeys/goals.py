@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from campaigns.audience import UNREACHED
 from campaigns.journeys.ast import Goal, Happens
-from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus
+from campaigns.journeys.enrolment import EnrolmentStatus, Walker
 from campaigns.journeys.happened import Asker, happened
 from campaigns.journeys.machine import Batch, End
 from core.condition.ast import Condition
@@ -17,7 +17,7 @@ from members.member import Member
 from members.rule import compile_rule
 
 
-def reached(batch: Batch, people: Sequence[Enrolment]) -> dict[int, End | None]:
+def reached(batch: Batch, people: Sequence[Walker]) -> dict[int, End | None]:
     """Return by enrolment id who is at the end, and why: gone, at a goal, or an exit."""
     ends = _gone(batch, people)
     for goal in batch.machine.journey.goals:
@@ -31,7 +31,7 @@ def reached(batch: Batch, people: Sequence[Enrolment]) -> dict[int, End | None]:
     return {one.id: ends.get(one.id) for one in people}
 
 
-def matching(batch: Batch, condition: Condition, people: Sequence[Enrolment]) -> list[Enrolment]:
+def matching(batch: Batch, condition: Condition, people: Sequence[Walker]) -> list[Walker]:
     """Return those whose member a condition means now; one query, none for nobody."""
     if not people:
         return []
@@ -42,7 +42,7 @@ def matching(batch: Batch, condition: Condition, people: Sequence[Enrolment]) ->
     return [one for one in people if one.member_id in found]
 
 
-def _goal(batch: Batch, goal: Goal, people: Sequence[Enrolment]) -> dict[int, End]:
+def _goal(batch: Batch, goal: Goal, people: Sequence[Walker]) -> dict[int, End]:
     if isinstance(goal.reached, Happens):
         # What counted in time is seen however late we look.
         askers = [
@@ -50,11 +50,11 @@ def _goal(batch: Batch, goal: Goal, people: Sequence[Enrolment]) -> dict[int, En
             for one in people
         ]
         client_id = batch.machine.client_id
-        events = happened(batch.session, client_id, goal.reached, askers)
+        times = happened(batch.session, client_id, goal.reached, askers)
         said = f"event {goal.reached.event}"
         return {
-            id: End(EnrolmentStatus.GOAL, said, "goal", {"at": found.at.isoformat()})
-            for id, found in events.items()
+            id: End(EnrolmentStatus.GOAL, said, "goal", {"at": at.isoformat()})
+            for id, at in times.items()
         }
     # Nobody knows since when a condition is so: after its time it is not asked any more.
     open_ = [one for one in people if _closes(goal, one) >= batch.now]
@@ -65,13 +65,13 @@ def _goal(batch: Batch, goal: Goal, people: Sequence[Enrolment]) -> dict[int, En
     }
 
 
-def _closes(goal: Goal, one: Enrolment) -> datetime:
+def _closes(goal: Goal, one: Walker) -> datetime:
     if goal.within is None:
         return datetime.max.replace(tzinfo=one.entered_at.tzinfo)
     return one.entered_at + goal.within
 
 
-def _gone(batch: Batch, people: Sequence[Enrolment]) -> dict[int, End]:
+def _gone(batch: Batch, people: Sequence[Walker]) -> dict[int, End]:
     """Return whose member was deleted, or is suspended or has churned: nothing is for them."""
     ids = sorted({one.member_id for one in people})
     query = select(Member.id, Member.deleted_at, Member.status).where(

@@ -28,10 +28,12 @@ from campaigns.journeys.enter import Candidate, Entry, admit
 from campaigns.journeys.happened import answers, fits
 from campaigns.journeys.journey import ADVANCING, Journey, JourneyStatus, JourneyVersion
 from campaigns.journeys.listening import FORM, names_of, trigger_names, waking_names
-from campaigns.journeys.machine import Machine, machine
+from campaigns.journeys.machine import Machine
+from campaigns.journeys.machine import machines as machines_of
 from communications.communication import Communication
 from core.clock import Clock
 from core.errors import EngineError
+from core.failpoint import reach
 from core.log import get
 from core.rows import among
 from members.event import Event
@@ -72,8 +74,10 @@ def hear(session: Session, clock: Clock, *, client_id: int, limit: int = SET) ->
     names = {one.name for one in heard}
     segments = segment_ids(session, client_id)
     older = _older(session, client_id)
-    for live in _live(session, client_id):
-        known = machine(session, live.version_id or 0)
+    journeys = _live(session, client_id)
+    machines = machines_of(session, [live.version_id or 0 for live in journeys])
+    for live in journeys:
+        known = machines[live.version_id or 0]
         asked = [known, *older[live.id]]
         waking = {name for one in asked for name in waking_names(one.journey)}
         if names.isdisjoint(names_of(known.journey, segments) | waking):
@@ -86,17 +90,18 @@ def hear(session: Session, clock: Clock, *, client_id: int, limit: int = SET) ->
                 admit(session, clock, known, _candidates(known, segments, heard, about))
         except EngineError:
             log.exception("a journey cannot hear", journey_id=live.id)
+    reach("C15")
     return len(heard)
 
 
 def listen_anew(session: Session, client_id: int) -> None:
     """Listen for what the client's live journeys need; after every publish, pause and edit."""
     segments = segment_ids(session, client_id)
-    names: set[str] = set()
-    for live in _live(session, client_id):
-        names |= names_of(machine(session, live.version_id or 0).journey, segments)
-    for machines in _older(session, client_id).values():
-        names = names.union(*(waking_names(one.journey) for one in machines))
+    versions = [live.version_id or 0 for live in _live(session, client_id)]
+    live = machines_of(session, versions).values()
+    names = {name for one in live for name in names_of(one.journey, segments)}
+    for older in _older(session, client_id).values():
+        names = names.union(*(waking_names(one.journey) for one in older))
     listen(session, client_id=client_id, names=names)
 
 
@@ -135,8 +140,9 @@ def _older(session: Session, client_id: int) -> dict[int, list[Machine]]:
         )
     )
     found: dict[int, list[Machine]] = defaultdict(list)
-    for journey_id, version_id in session.execute(query).all():
-        found[journey_id].append(machine(session, version_id))
+    versions = [version_id for _, version_id in session.execute(query)]
+    for one in machines_of(session, versions).values() if versions else ():
+        found[one.journey_id].append(one)
     return found
 
 

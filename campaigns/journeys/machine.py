@@ -1,14 +1,17 @@
 """Machine: one published version as its steps are taken, and what taking one can come to."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
 from campaigns.journeys.ast import Journey
-from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, Held
+from campaigns.journeys.enrolment import EnrolmentStatus, Held, Walker
 from campaigns.journeys.journey import Journey as StoredJourney
 from campaigns.journeys.journey import JourneyVersion
 from campaigns.journeys.json import from_json
@@ -16,7 +19,11 @@ from campaigns.journeys.program import NEXT, Node, Program, program
 from campaigns.journeys.wording import Wordings
 from core.address import AddressHasher
 from core.clock import Clock
+from core.rows import among
 
+V = JourneyVersion
+KNOWN = 256
+"""So many versions a process remembers."""
 LAG = timedelta(minutes=10)
 """Whoever is looked at so late at most goes by the journey's own time: a wait of a day is a day,
 not a day and a queue. After a longer outage time begins anew: else all that is overdue would go at
@@ -37,19 +44,36 @@ class Machine:
 
 
 def machine(session: Session, version_id: int) -> Machine:
-    """Return a version's machine; its AST is read anew, about a millisecond."""
-    version = session.get_one(JourneyVersion, version_id)
-    stored = session.get_one(StoredJourney, version.journey_id)
-    journey = from_json(version.ast)
-    return Machine(
-        client_id=version.client_id,
-        journey_id=version.journey_id,
-        campaign_id=stored.campaign_id or 0,
-        version_id=version.id,
-        journey=journey,
-        program=program(journey),
-        wordings=Wordings.from_json(version.plan),
-    )
+    """Return a version's machine."""
+    return machines(session, [version_id])[version_id]
+
+
+def machines(session: Session, version_ids: Sequence[int]) -> dict[int, Machine]:
+    """Return the machines of versions by id, in one statement.
+
+    A process reads an AST once, about a millisecond, and knows it again by its text: an id says
+    less, as a rehearsal takes back what it has made.
+    """
+    query = (
+        select(
+            V.id, V.client_id, V.journey_id, StoredJourney.campaign_id,
+            cast(V.ast, Text).label("ast"), cast(V.plan, Text).label("plan"),
+        )
+        .join(StoredJourney, StoredJourney.id == V.journey_id)
+        .where(among(session, V.id, sorted(set(version_ids))))
+    )  # fmt: skip
+    return {
+        row.id: Machine(
+            row.client_id, row.journey_id, row.campaign_id or 0, row.id, *_read(row.ast, row.plan)
+        )
+        for row in session.execute(query)
+    }
+
+
+@lru_cache(maxsize=KNOWN)
+def _read(ast: str, plan: str) -> tuple[Journey, Program, Wordings]:
+    journey = from_json(json.loads(ast))
+    return journey, program(journey), Wordings.from_json(json.loads(plan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +130,5 @@ class Batch:
         return instant if now - LAG <= instant <= now else now
 
 
-Take = Callable[[Batch, Node[Any], Sequence[Enrolment]], Mapping[int, Outcome]]
+Take = Callable[[Batch, Node[Any], Sequence[Walker]], Mapping[int, Outcome]]
 """Takes one step with everybody who stands at it; an outcome for each by enrolment id."""

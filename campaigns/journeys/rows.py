@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     cast,
+    func,
     literal,
     select,
     true,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Session
 
-from campaigns.journeys.enrolment import Enrolment
+from campaigns.journeys.enrolment import Enrolment, Walker
 from core.db import Base, Json, is_sqlite
 from core.rows import table
 from core.sql import insert_into
@@ -33,19 +34,33 @@ CHANGING = (
     "ended_at", "end_reason",
 )  # fmt: skip
 """Columns of an enrolment that a step may change."""
+NOTHING: Mapping[type, str] = {dict: "{}", list: "[]"}
 
 
-def save(session: Session, people: Sequence[Enrolment]) -> None:
-    """Write where people stand now; they are not the session's own (Session.expunge)."""
+def save(
+    session: Session, people: Sequence[Walker], before: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Write where people stand now.
+
+    `before` are the contexts they came with: one that is still the same is not written again.
+    """
     if people:
-        rows = [{name: getattr(one, name) for name in ("id", *CHANGING)} for one in people]
+        rows = [_changed(one, before[one.id]) for one in people]
         told = _columns(session, Enrolment, rows)
+        told["context"] = func.coalesce(told["context"], Enrolment.context)
         session.execute(
             update(Enrolment)
             .where(Enrolment.id == told["id"])
             .values({name: told[name] for name in CHANGING})
             .execution_options(synchronize_session=False)
         )
+
+
+def _changed(one: Walker, before: Mapping[str, Any]) -> dict[str, Any]:
+    row = {name: getattr(one, name) for name in ("id", *CHANGING)}
+    if one.context is before:
+        row["context"] = None
+    return row
 
 
 def add(
@@ -97,7 +112,9 @@ def _columns(
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        return json.dumps(value) if value else NOTHING[type(value)]
+    return value
 
 
 def _json(session: Session, column: Any) -> Any:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from accounts.client import Client
 from campaigns.decision import decisions
 from campaigns.journeys.ast import MEMBER_TIME, Option, Send
-from campaigns.journeys.enrolment import TAKEN, Enrolment, Held
+from campaigns.journeys.enrolment import TAKEN, Held, Walker
 from campaigns.journeys.enter import EVENT, JOURNEY
 from campaigns.journeys.machine import Batch, Go, Outcome, Stay
 from campaigns.journeys.program import Node
@@ -37,7 +37,7 @@ MEDIUM = 2
 NOT_SENT = (Status.SKIPPED, Status.FAILED)
 
 
-def send(batch: Batch, node: Node[Send], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def send(batch: Batch, node: Node[Send], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Write messages for those who may get one now; hold the others."""
     step = node.step
     outcomes: dict[int, Outcome] = {
@@ -86,7 +86,7 @@ def zones(session: Session, client_id: int, member_ids: Sequence[int]) -> dict[i
     return {id: zone or own for id, zone in session.execute(query)}
 
 
-def _quiet(batch: Batch, people: Sequence[Enrolment]) -> dict[int, Outcome]:
+def _quiet(batch: Batch, people: Sequence[Walker]) -> dict[int, Outcome]:
     quiet = batch.machine.journey.quiet
     if quiet is None:
         return {}
@@ -103,7 +103,7 @@ def _quiet(batch: Batch, people: Sequence[Enrolment]) -> dict[int, Outcome]:
     return held
 
 
-def _limited(batch: Batch, people: Sequence[Enrolment]) -> dict[int, Outcome]:
+def _limited(batch: Batch, people: Sequence[Walker]) -> dict[int, Outcome]:
     """Hold those who got as many messages as the limit allows until the oldest is long past."""
     limit = batch.machine.journey.limit
     if limit is None or not people:
@@ -136,7 +136,7 @@ def _limited(batch: Batch, people: Sequence[Enrolment]) -> dict[int, Outcome]:
 
 
 def _write(
-    batch: Batch, node: Node[Any], option: Option, people: Sequence[Enrolment]
+    batch: Batch, node: Node[Any], option: Option, people: Sequence[Walker]
 ) -> dict[int, tuple[int, str | None]]:
     """Write one row for each on this channel; return its id and why it is skipped, if it is."""
     if not people:
@@ -156,14 +156,14 @@ def _write(
     }
 
 
-def _variant(option: Option, one: Enrolment) -> str:
+def _variant(option: Option, one: Walker) -> str:
     shares = [content.weight for content in option.contents]
     text = f"{one.journey_id}:{one.member_id}:{option.contents[0].template}"
     return option.contents[lot(text, shares)].template
 
 
 def _decided(
-    batch: Batch, option: Option, people: Sequence[Enrolment]
+    batch: Batch, option: Option, people: Sequence[Walker]
 ) -> dict[str, dict[int, Row[Any]]]:
     """Return what speaks for and against each member, by the template they would get."""
     session = batch.session
@@ -184,7 +184,7 @@ def _decided(
 
 
 def _row(
-    batch: Batch, node: Node[Any], option: Option, one: Enrolment, decided: Row[Any]
+    batch: Batch, node: Node[Any], option: Option, one: Walker, decided: Row[Any]
 ) -> dict[str, Any]:
     wording: Wording = batch.machine.wordings.templates[option.channel, _variant(option, one)]
     # Two members at one address each have their own way: this is no second copy.
@@ -222,7 +222,7 @@ def _constants(batch: Batch, option: Option) -> dict[str, Any]:
     }
 
 
-def _told(one: Enrolment, fields: Sequence[str]) -> dict[str, Any]:
+def _told(one: Walker, fields: Sequence[str]) -> dict[str, Any]:
     """Return what templates show of the entry: `event.total`, `journey.crm.score`."""
     told: dict[str, Any] = {}
     for field in fields:

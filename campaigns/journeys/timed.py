@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from accounts.client import Client, usable
 from campaigns.audience import matching
 from campaigns.journeys.ast import MEMBER_TIME, Every, OnDate, OnSchedule
+from campaigns.journeys.ast import Journey as Ast
 from campaigns.journeys.enter import Entry, enter
 from campaigns.journeys.journey import Journey, JourneyStatus
 from campaigns.journeys.machine import Machine, machine
@@ -67,16 +68,16 @@ class Occurrence:
 
 
 def timed_journeys(session: Session, clock: Clock) -> list[int]:
-    """Return the ids of journeys whose dates and schedules were not looked at this minute."""
+    """Return the ids of journeys whose dates and schedules were not looked at this minute.
+
+    One that has none is not among them: nothing of it is written as time goes by.
+    """
     query = select(Journey.id).where(
         Journey.status == JourneyStatus.ACTIVE,
         Journey.version_id.is_not(None),
         usable(Journey.client_id),
-        or_(
-            Journey.triggered_at < _minute(clock.now()),
-            Journey.triggered_at.is_(None),
-            Journey.triggered_member.is_not(None),
-        ),
+        Journey.triggered_at.is_not(None),
+        or_(Journey.triggered_at < _minute(clock.now()), Journey.triggered_member.is_not(None)),
     )
     return list(session.scalars(query.order_by(Journey.id)))
 
@@ -100,6 +101,9 @@ def enter_by_time(session: Session, clock: Clock, *, journey_id: int) -> bool:
         return False
     since, begun = live.triggered_at or clock.now(), live.triggered_member
     known = machine(session, live.version_id)
+    if not is_timed(known.journey):
+        live.triggered_at = live.triggered_member = None
+        return False
     own = session.get_one(Client, known.client_id).timezone
     if begun is not None:
         since, until = since - timedelta(microseconds=1), since
@@ -111,6 +115,11 @@ def enter_by_time(session: Session, clock: Clock, *, journey_id: int) -> bool:
     live.triggered_member = _take(session, clock, known, here, own, begun or 0)
     live.triggered_at = coming[0].at
     return True
+
+
+def is_timed(journey: Ast) -> bool:
+    """Say whether time alone lets anybody into a journey."""
+    return any(isinstance(one, OnDate | OnSchedule) for one in journey.triggers)
 
 
 def occurrences(known: Machine, since: datetime, until: datetime) -> list[Occurrence]:

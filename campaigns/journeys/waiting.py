@@ -3,8 +3,11 @@
 Waits count from when the member came to them by the journey's time, not from when a worker looked.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import Any
 
 from campaigns.journeys.ast import (
     MEMBER_TIME,
@@ -15,31 +18,34 @@ from campaigns.journeys.ast import (
     WaitFor,
     WaitTime,
 )
-from campaigns.journeys.enrolment import Enrolment, Held
+from campaigns.journeys.enrolment import Held, Walker
 from campaigns.journeys.enter import JOURNEY
 from campaigns.journeys.goals import matching
-from campaigns.journeys.happened import Asker, all_events, happened
+from campaigns.journeys.happened import Asker, first_events, happened
 from campaigns.journeys.machine import Batch, Go, Outcome, Stay
 from campaigns.journeys.program import NEXT, TIMEOUT, Node
 from campaigns.journeys.sending import zones
-from core.condition.ast import Condition
+from core.condition.ast import Condition, Messaged, Verb, each_leaf
 from core.condition.english import phrase
 from core.localtime import next_local, zone_of
 from members.dependence import ripens
 
 LOOK = timedelta(hours=1)
 """Between two looks at a condition that time alone can fulfil."""
-MAX_COLLECTED = 100
+SOON = timedelta(minutes=5)
+"""Between two looks at whether something was sent: of that no provider need tell anything."""
+MAX_COLLECTED, MAX_BYTES = 100, 32_768
+"""Of a digest: events, and the JSON of them all."""
 
 
-def wait(batch: Batch, node: Node[Wait], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def wait(batch: Batch, node: Node[Wait], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Let a duration pass."""
     step = node.step
     return {one.id: _until(batch, one, one.since + step.over) for one in people}
 
 
 def wait_time(
-    batch: Batch, node: Node[WaitTime], people: Sequence[Enrolment]
+    batch: Batch, node: Node[WaitTime], people: Sequence[Walker]
 ) -> Mapping[int, Outcome]:
     """Wait for the next such local time."""
     step = node.step
@@ -59,9 +65,7 @@ def wait_time(
     }
 
 
-def wait_for(
-    batch: Batch, node: Node[WaitFor], people: Sequence[Enrolment]
-) -> Mapping[int, Outcome]:
+def wait_for(batch: Batch, node: Node[WaitFor], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Wait until something happens, or for as long as the timeout says."""
     step = node.step
     ends = {one.id: one.since + step.timeout if step.timeout else None for one in people}
@@ -77,7 +81,7 @@ def wait_for(
     return outcomes
 
 
-def digest(batch: Batch, node: Node[Digest], people: Sequence[Enrolment]) -> Mapping[int, Outcome]:
+def digest(batch: Batch, node: Node[Digest], people: Sequence[Walker]) -> Mapping[int, Outcome]:
     """Collect events for a while; templates list them as `journey.<step>`.
 
     The event that let them in is not among them: templates know it as `event`.
@@ -85,15 +89,22 @@ def digest(batch: Batch, node: Node[Digest], people: Sequence[Enrolment]) -> Map
     step = node.step
     over = [one for one in people if one.since + step.over <= batch.now]
     askers = [Asker(one.id, one.member_id, one.since, one.since + step.over) for one in over]
-    found = all_events(batch.session, batch.machine.client_id, step.event, askers)
+    found = first_events(
+        batch.session, batch.machine.client_id, step.event, askers, most=MAX_COLLECTED
+    )
     for one in over:
-        collected = [event.properties for event in found[one.id][:MAX_COLLECTED]]
-        kept = one.context.get(JOURNEY, {}) | {node.key: collected}
+        kept = one.context.get(JOURNEY, {}) | {node.key: _that_fit(found[one.id])}
         one.context = one.context | {JOURNEY: kept}
     return {one.id: _until(batch, one, one.since + step.over) for one in people}
 
 
-def _until(batch: Batch, one: Enrolment, end: datetime) -> Outcome:
+def _that_fit(collected: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first events that are no more than MAX_BYTES together."""
+    sizes = accumulate(len(json.dumps(one)) for one in collected)
+    return [one for one, size in zip(collected, sizes, strict=True) if size <= MAX_BYTES]
+
+
+def _until(batch: Batch, one: Walker, end: datetime) -> Outcome:
     if end <= batch.now:
         return Go(why={"until": end.isoformat()}, at=batch.moment(end))
     return Stay(Held.WAIT, end, end)
@@ -102,7 +113,7 @@ def _until(batch: Batch, one: Enrolment, end: datetime) -> Outcome:
 def _answered(
     batch: Batch,
     step: WaitFor,
-    people: Sequence[Enrolment],
+    people: Sequence[Walker],
     ends: Mapping[int, datetime | None],
 ) -> dict[int, Outcome]:
     """Return who need not wait any longer."""
@@ -113,8 +124,8 @@ def _answered(
         ]
         client_id = batch.machine.client_id
         return {
-            id: Go(NEXT, {"happened_at": found.at.isoformat()}, batch.moment(found.at))
-            for id, found in happened(batch.session, client_id, step.what, askers).items()
+            id: Go(NEXT, {"happened_at": at.isoformat()}, batch.moment(at))
+            for id, at in happened(batch.session, client_id, step.what, askers).items()
         }
     # Nobody knows since when it is so: who is late is not asked any more.
     condition: Condition = step.what
@@ -126,7 +137,11 @@ def _answered(
 
 
 def _look(batch: Batch, step: WaitFor, end: datetime | None) -> datetime | None:
-    if isinstance(step.what, Happens | Replies) or not ripens(step.what):
+    if isinstance(step.what, Happens | Replies):
         return end
-    soon = batch.now + LOOK
+    leaves = each_leaf(step.what)
+    told = any(isinstance(leaf, Messaged) and leaf.verb is Verb.SENT for leaf in leaves)
+    if not told and not ripens(step.what):
+        return end
+    soon = batch.now + (SOON if told else LOOK)
     return soon if end is None else min(soon, end)
