@@ -8,6 +8,9 @@ from enum import StrEnum
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
+from core.condition.check import nearest
+from core.errors import InvalidError
+
 
 class Kind(StrEnum):
     """What a fact is."""
@@ -64,6 +67,12 @@ FOUNDATION: dict[str, dict[str, Kind]] = {
 """Every fact by its group; names are unique across groups, as templates name no group."""
 
 FACTS = {name: kind for group in FOUNDATION.values() for name, kind in group.items()}
+WANTED = {
+    Kind.TEXT: f"text of at most {MAX_TEXT:,} characters",
+    Kind.LIST: f"a list of at most {MAX_ITEMS} texts",
+    Kind.LINK: "a link that begins with https:// or http://",
+    Kind.RIVALS: f"a list of at most {MAX_ITEMS} objects with name and weakness",
+}
 REMEDY = "give facts of docs/reference/elevate.md: text, a list of texts, an https:// link"
 
 
@@ -72,6 +81,19 @@ def is_foundation(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         name in FACTS and _fits(FACTS[name], fact) for name, fact in value.items()
     )
+
+
+def checked_foundation(facts: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the facts. Raises InvalidError with the first one that does not fit."""
+    for name, fact in facts.items():
+        field = f"foundation.{name[:40]}"
+        if name not in FACTS:
+            said = f"there is no fact “{name[:40]}”"
+            raise InvalidError(said, field=field, remedy=nearest(name, FACTS))
+        if not _fits(FACTS[name], fact):
+            said = f"the fact {name} cannot be this"
+            raise InvalidError(said, field=field, remedy=f"give {WANTED[FACTS[name]]}")
+    return facts
 
 
 def _fits(kind: Kind, fact: object) -> bool:

@@ -31,7 +31,7 @@ from campaigns.journeys.errors import JourneyError
 from campaigns.journeys.faces import faces, steps
 from campaigns.journeys.journey import Journey, JourneyVersion, version_numbered
 from campaigns.journeys.json import from_json
-from campaigns.journeys.overview import Headcount, headcounts, journeys_page
+from campaigns.journeys.overview import Headcount, headcounts, journeys_page, version_numbers
 from campaigns.journeys.spelling import format
 
 bp = Resource("journeys", about="Campaigns of several steps: waits, branches, sends, goals")
@@ -39,13 +39,12 @@ ID = "<int(min=1,max=9223372036854775807):journey_id>"
 NUMBER = "<int(min=1,max=2147483647):number>"
 
 
-def listed(found: Journey, inside: Headcount) -> dict[str, Any]:
+def listed(found: Journey, inside: Headcount, version: int | None) -> dict[str, Any]:
     """Return a journey as it stands in a list."""
-    version = db().get(JourneyVersion, found.version_id) if found.version_id else None
     names = ("id", "name", "revision", "created_at", "updated_at")
     return {name: getattr(found, name) for name in names} | {
         "status": found.status.value,
-        "version": version.number if version else None,
+        "version": version,
         "inside": inside.inside,
         "stuck": inside.stuck,
     }
@@ -53,7 +52,8 @@ def listed(found: Journey, inside: Headcount) -> dict[str, Any]:
 
 def shown(found: Journey) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a journey with its draft, read as far as it can be, and the draft's ETag."""
-    row = listed(found, headcounts(db(), [found.id])[found.id])
+    number = version_numbers(db(), [found])[found.id]
+    row = listed(found, headcounts(db(), [found.id])[found.id], number)
     try:
         row |= {"read": faces(found.draft), "problem": None}
     except JourneyError as error:
@@ -97,8 +97,9 @@ def list_journeys(query: dict[str, Any]) -> dict[str, Any]:
         ),
         by_id,
     )
-    counts = headcounts(db(), [one.id for one in page["data"]])
-    return page | {"data": [listed(one, counts[one.id]) for one in page["data"]]}
+    found = page["data"]
+    counts, numbers = headcounts(db(), [one.id for one in found]), version_numbers(db(), found)
+    return page | {"data": [listed(one, counts[one.id], numbers[one.id]) for one in found]}
 
 
 @bp.post("/journeys")
@@ -147,8 +148,7 @@ def plan(journey_id: int) -> dict[str, Any]:
     text = journeys.journey(db(), client_id(), journey_id).draft
     found = planning.plan(db(), clock(), client_id=client_id(), text=text, journey_id=journey_id)
     names = ("version", "changes", "problems", "warnings", "inside", "stands", "entrances")
-    told = "a new journey" if found.is_new else sentence(found.changes)
-    return {name: getattr(found, name) for name in names} | {"text": told}
+    return {name: getattr(found, name) for name in names} | {"text": found.says}
 
 
 @bp.post(f"/journeys/{ID}/publish")

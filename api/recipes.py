@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.client import client, update_client
-from accounts.foundation import FOUNDATION
+from accounts.foundation import FOUNDATION, checked_foundation
 from api.context import audit, client_id, clock, db
 from api.openapi import Resource
 from api.schemas.elevate import (
@@ -69,7 +69,7 @@ def get_foundation() -> dict[str, Any]:
 @bp.response(200, FoundationShownSchema)
 def put_foundation(data: dict[str, Any]) -> dict[str, Any]:
     """Set the brand facts, all of them; those that are not named are taken away."""
-    told = {SETTING: data["foundation"]}
+    told = {SETTING: checked_foundation(data["foundation"])}
     update_client(db(), clock(), client_id=client_id(), settings=told)
     audit("foundation.set", f"client:{client_id()}")
     return _facts()

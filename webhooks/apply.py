@@ -116,7 +116,9 @@ def _by_account(
         groups.setdefault(item.provider_account_id, []).append(item)
     if not groups:
         return []
+    # By id: two workers that touch the same people's rows take their locks in one order.
     query = select(ProviderAccount).where(among(session, ProviderAccount.id, sorted(groups)))
+    query = query.order_by(ProviderAccount.id)
     return [(account, groups[account.id]) for account in session.scalars(query)]
 
 

@@ -74,6 +74,9 @@ class TakenSchema(Schema):
     step = fields.String(required=True)
     says = fields.String(required=True, allow_none=True)
     way = fields.String(required=True)
+    way_says = fields.String(
+        required=True, metadata={"description": "the way in the words of the text: `if …`, `else`"}
+    )
     why = fields.Dict(keys=fields.String(), required=True)
     came_at = Instant(required=True)
     left_at = Instant(required=True)

@@ -65,6 +65,12 @@ class JourneyStepSchema(Schema):
     stage = fields.String(required=True, allow_none=True)
     line = fields.Integer(required=True)
     ways = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True), required=True)
+    ways_say = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={"description": "each way in the words of the text: `if …`, `else`"},
+    )
 
 
 class JourneyFacesSchema(Schema):

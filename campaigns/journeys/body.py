@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from campaigns.journeys import normal
 from campaigns.journeys.ast import (
@@ -202,8 +203,17 @@ def _wait(line: Line, known: Known | None) -> Step:
         weekday = line.weekday()
         return WaitTime(at=line.at(), weekday=weekday, zone=line.zone(MEMBER_TIME))
     what = _awaited(line, known)
-    timeout = line.over() if line.word("or") else None
-    return WaitFor(what=what, timeout=timeout)
+    return WaitFor(what=what, timeout=_timeout(line) if line.word("or") else None)
+
+
+def _timeout(line: Line) -> timedelta:
+    if line.next.kind == "word":
+        raise line.error(
+            f"a duration such as 3d was expected, not {line.next.text[:40]}",
+            line.next.start,
+            "a wait looks out for one thing; behind “or” stands how long: or 3d",
+        )
+    return line.over()
 
 
 def _awaited(line: Line, known: Known | None) -> Happens | Replies | Condition:

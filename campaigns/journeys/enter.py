@@ -4,7 +4,8 @@ Invariants
     1. Entering twice by the same event, key or call is entering once, whoever tries (unique
        journey, member, key and ordinal).
     2. Nobody is inside twice at a time with one key.
-    3. Nobody enters a journey that was paused or archived meanwhile: entering holds its row.
+    3. Nobody enters a journey that was paused or archived meanwhile, or a version that was
+       replaced: entering holds the journey's row.
     4. Nobody goes round: after MOST_STEPS steps in a day they are not let in again.
 """
 
@@ -23,6 +24,7 @@ from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, EnrolmentSt
 from campaigns.journeys.happened import key_of
 from campaigns.journeys.journey import Journey, JourneyStatus
 from campaigns.journeys.machine import LAG, Machine
+from campaigns.journeys.machine import machine as machine_of
 from core.clock import Clock
 from core.condition.ast import Condition, Everyone
 from core.log import get
@@ -96,8 +98,11 @@ def admit(
     Deleted, suspended and churned members do not enter. Cost: four statements, and one more for
     each further condition among `only`.
     """
-    if not candidates or not _takes(session, machine.journey_id):
+    present = _present(session, machine.journey_id) if candidates else None
+    if present is None:
         return {}
+    if present != machine.version_id:  # published since whoever asks read it
+        machine = machine_of(session, present)
     allowed = _allowed(session, clock, machine, candidates)
     past = _past(session, machine.journey_id, sorted({one for _, one in allowed}))
     tired = _tired(session, clock.now(), machine.journey_id, sorted({one for one, _ in past}))
@@ -120,11 +125,15 @@ def admit(
     return entered
 
 
-def _takes(session: Session, journey_id: int) -> bool:
-    """Say whether the journey takes people, and keep it so until the transaction ends."""
-    query = select(Journey.status).where(Journey.id == journey_id)
-    status = session.scalar(query.with_for_update(read=True, key_share=True))
-    return status is JourneyStatus.ACTIVE
+def _present(session: Session, journey_id: int) -> int | None:
+    """Return the version that members enter, None while it takes nobody; both stay so.
+
+    Until the transaction ends, that is.
+    """
+    query = select(Journey.version_id).where(
+        Journey.id == journey_id, Journey.status == JourneyStatus.ACTIVE
+    )
+    return session.scalar(query.with_for_update(read=True, key_share=True))
 
 
 def _allowed(

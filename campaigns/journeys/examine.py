@@ -12,7 +12,8 @@ from campaigns.journeys.ast import Journey, OnSegment
 from campaigns.journeys.check import Level, findings
 from campaigns.journeys.hear import segment_ids
 from campaigns.journeys.journey import LIVE, journeys
-from campaigns.journeys.naming import calls_in, circle
+from campaigns.journeys.journey import Journey as Stored
+from campaigns.journeys.naming import callers, calls_in, circle
 from campaigns.journeys.program import each_condition
 from campaigns.journeys.wording import Wordings, wordings
 from core.clock import Clock
@@ -21,9 +22,16 @@ from members.rule import compile_rule
 
 
 def examine(
-    session: Session, clock: Clock, client_id: int, journey: Journey
+    session: Session,
+    clock: Clock,
+    client_id: int,
+    journey: Journey,
+    stored: Stored | None = None,
 ) -> tuple[Wordings, list[Finding]]:
-    """Return what its sends would say, and all that keeps it from being published."""
+    """Return what its sends would say, and all that keeps it from being published.
+
+    `stored` is the journey whose draft it is, where there is one.
+    """
     plan, missing = wordings(session, client_id, journey)
     problems = [
         *_errors(journey),
@@ -32,6 +40,7 @@ def examine(
         *_conditions(session, clock, client_id, journey),
         *_calls(session, client_id, journey),
         *_circle(session, client_id, journey),
+        *(_called(session, stored, journey.name) if stored else ()),
     ]
     return plan, problems
 
@@ -69,6 +78,18 @@ def _calls(session: Session, client_id: int, journey: Journey) -> Iterator[Findi
         said = f"there is no published journey “{name}”"
         remedy = nearest(name, known) if known else "publish it first"
         yield Finding("no_journey", said, remedy, "steps")
+
+
+def _called(session: Session, stored: Stored, name: str) -> Iterator[Finding]:
+    """Yield who calls it by a name that it would no longer have."""
+    if name != stored.name:
+        for caller in callers(session, stored):
+            yield Finding(
+                "called",
+                f"“{caller}” calls it “{stored.name}”",
+                "keep the name, or let it call another first",
+                "name",
+            )
 
 
 def _circle(session: Session, client_id: int, journey: Journey) -> Iterator[Finding]:

@@ -10,9 +10,10 @@ from campaigns.journeys.check import Finding, findings
 from campaigns.journeys.comparison import said
 from campaigns.journeys.english import summary
 from campaigns.journeys.json import to_json
-from campaigns.journeys.program import program
+from campaigns.journeys.program import Node, program
 from campaigns.journeys.spelling import format, lines
 from campaigns.journeys.text import read
+from campaigns.journeys.way import way_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class StepFace:
     stage: Elevate | None
     line: int
     ways: Mapping[str, str | None]
+    ways_say: Mapping[str, str]
+    """Each way in the words of the text: `if has tag "vip"` of `0`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,20 @@ def steps(journey: Journey, at: Sequence[int] | None = None) -> list[StepFace]:
     nodes = program(journey).nodes
     if len(nodes) != len(where):
         return []
-    return [
-        StepFace(key, kind(node.step), said(node.step), node.stage, line, dict(node.ways))
-        for (key, node), line in zip(nodes.items(), where, strict=True)
-    ]
+    return [_face(node, line) for node, line in zip(nodes.values(), where, strict=True)]
+
+
+def _face(node: Node[Step], line: int) -> StepFace:
+    step, ways = node.step, node.ways
+    return StepFace(
+        key=node.key,
+        does=kind(step),
+        says=said(step),
+        stage=node.stage,
+        line=line,
+        ways=dict(ways),
+        ways_say={way: way_said(step, way) for way in ways},
+    )
 
 
 def kind(step: Step) -> str:

@@ -35,6 +35,8 @@ class Journey(Base):
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[JourneyStatus] = mapped_column(default=JourneyStatus.DRAFT)
+    drains: Mapped[bool | None]
+    """Paused while it was draining: when it goes on, it drains."""
     draft: Mapped[str] = mapped_column(Text)
     """The text that is worked on; it need not be right."""
     version_id: Mapped[int | None]
@@ -44,7 +46,7 @@ class Journey(Base):
     revision: Mapped[int] = mapped_column(default=1)
     """Rises with every change of the draft."""
     triggered_at: Mapped[datetime | None]
-    """Its dates and schedules have been looked at up to here."""
+    """Its dates and schedules have been looked at up to here; None while it has none."""
     triggered_member: Mapped[int | None] = mapped_column(BigId)
     """Of that instant members have entered up to this one; None is all of them."""
     created_at: Mapped[datetime]

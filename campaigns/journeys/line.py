@@ -7,6 +7,7 @@ The words are those of conditions, and besides: durations (`1d12h`), times of da
 import re
 from collections.abc import Iterable
 from datetime import time, timedelta
+from difflib import get_close_matches
 from typing import TypeVar
 
 from campaigns.journeys import normal
@@ -20,6 +21,8 @@ MORE = r"""[^\S\n]+ | (?P<comment>\#[^\n]*) | (?P<break>\n)
       | (?P<open>"(?:[^"\\\n]|\\[^\n])*\\?(?=\n|\Z))
       | (?P<time>\d{1,2}:\d{2}(?!\w)) | (?P<dash>-(?=[^\S\n]*\d{1,2}:|\D)) | (?P<slash>/)
       | (?P<over>\d+[^\W\d_]\w*) | (?P<name>[^\W\d][\w+]*(?:[-/][\w+]*)+) | """
+MORE_WORDS = ("where", "by", "if", "as", "or", "within", "every", "for", "and")
+"""With which a line may go on."""
 KINDS = {"dash": "mark", "slash": "mark", "name": "word"}
 """What else goes for a mark or a word."""
 
@@ -44,8 +47,14 @@ class Line(Words):
 
     def end(self) -> None:
         """Raise ConditionError unless everything has been read."""
-        if self.next.kind != "end":
-            raise self.expected("the end of the line")
+        token = self.next
+        if token.kind != "end":
+            close = get_close_matches(token.word, MORE_WORDS, n=1)
+            raise self.error(
+                f"the end of the line was expected, not {token.text[:40]}",
+                token.start,
+                f"did you mean “{close[0]}”?" if close else None,
+            )
 
     def over(self) -> timedelta:
         """Take a duration such as 1d12h."""

@@ -8,7 +8,7 @@ Invariants
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,8 @@ from campaigns.journeys.machine import Machine, machine
 from campaigns.journeys.people import INSIDE, Which
 from campaigns.journeys.program import BACK, NEXT
 from core.clock import Clock
+from core.condition.check import nearest
+from core.errors import InvalidError
 from core.rows import among
 
 E = Enrolment
@@ -128,7 +130,7 @@ def move(
 ) -> Moved:
     """Move everybody inside to a version by its number, in sets.
 
-    Raises JourneyNotFoundError, InvalidError for a choice that is no step of the version,
+    Raises JourneyNotFoundError, InvalidError for a choice that names a step which is not there,
     MoveBlockedError where a choice is missing.
     """
     journey(session, client_id, journey_id)
@@ -143,6 +145,7 @@ def move(
         for place in locked_places(session, client_id, journey_id, Which())
         if place.version_id != target.id
     ]
+    _refuse_unknown(maps, {place.version_id for place in places}, chosen)
     _refuse_stranded(maps, places, chosen)
     done: dict[bool, int] = defaultdict(int)
     for place in places:
@@ -172,11 +175,27 @@ class _Maps:
             self._machines[version_id] = machine(self._session, version_id)
         return self._machines[version_id]
 
+    def looks_the_same(self, place: Place) -> bool:
+        """Say whether a step says what it said, and the same goals and exits are watched there."""
+        before, after = self.machine(place.version_id).journey, self.target.journey
+        ends = (before.goals, before.exits) == (after.goals, after.exits)
+        return ends and place.step in self.to(place.version_id).unchanged
+
     def to(self, version_id: int) -> Comparison:
         if version_id not in self._found:
             before = self.machine(version_id).journey
             self._found[version_id] = compare(before, self.target.journey)
         return self._found[version_id]
+
+
+def _refuse_unknown(maps: _Maps, version_ids: Iterable[int], chosen: Choices) -> None:
+    """Refuse a choice for a step that no version has on which anybody is: it is misspelt."""
+    known = {key for id in version_ids for key in maps.machine(id).program.nodes}
+    for key in chosen:
+        if known and key not in known:
+            raise InvalidError(
+                f"nobody can stand at “{key}”", field="choices", remedy=nearest(key, known)
+            )
 
 
 def _refuse_stranded(maps: _Maps, places: Sequence[Place], chosen: Choices) -> None:
@@ -211,7 +230,7 @@ def _settle(
     stays = found.steps.get(place.step) == to
     tell(session, place.ids, way=Deed.MOVE, why=why | {"to": to}, now=now, beside=stays)
     if stays:
-        _carry(session, maps, place, to, now, unchanged=place.step in found.unchanged)
+        _carry(session, maps, place, to, now, same=maps.looks_the_same(place))
     else:
         put(session, place.ids, maps.target.version_id, to, now)
     _carry_memory(session, maps, place)
@@ -219,11 +238,14 @@ def _settle(
 
 
 def _carry(
-    session: Session, maps: _Maps, place: Place, to: str, now: datetime, *, unchanged: bool
+    session: Session, maps: _Maps, place: Place, to: str, now: datetime, *, same: bool
 ) -> None:
-    """Keep them at their step; one that says something else is looked at, from the same since."""
+    """Keep them at their step; where it or what ends the journey is another, look at them.
+
+    Their wait counts from the same since.
+    """
     values: dict[str, object] = {"version_id": maps.target.version_id, "step": to}
-    if not unchanged:
+    if not same:
         walks = E.status == EnrolmentStatus.ACTIVE
         values |= {
             "until": None,

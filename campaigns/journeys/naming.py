@@ -30,6 +30,16 @@ def journeys_naming(session: Session, client_id: int, names: Set[str]) -> list[J
     return [found[id] for id in sorted(found)]
 
 
+def callers(session: Session, called: Journey) -> list[str]:
+    """Return the names of the other journeys that call this one."""
+    found = {
+        stored.name
+        for stored, journey in _in_use(session, called.client_id)
+        if stored.id != called.id and called.name in calls_in(journey)
+    }
+    return sorted(found)
+
+
 def circle(session: Session, client_id: int, journey: Ast) -> list[str]:
     """Return the names of journeys that call each other in a circle with this one; empty if none.
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus
-from campaigns.journeys.journey import Journey, JourneyStatus
+from campaigns.journeys.journey import Journey, JourneyStatus, JourneyVersion
 from campaigns.journeys.people import INSIDE
 
 E = Enrolment
@@ -31,6 +31,14 @@ def headcounts(session: Session, journey_ids: Sequence[int]) -> dict[int, Headco
     )
     found = {id: Headcount(inside, halted) for id, inside, halted in session.execute(query)}
     return {id: found.get(id, Headcount()) for id in journey_ids}
+
+
+def version_numbers(session: Session, found: Sequence[Journey]) -> dict[int, int | None]:
+    """Return the number of the version that members enter by journey id; None for none."""
+    ids = [one.version_id for one in found if one.version_id is not None]
+    query = select(JourneyVersion.id, JourneyVersion.number).where(JourneyVersion.id.in_(ids))
+    numbers = {row.id: row.number for row in session.execute(query)} if ids else {}
+    return {one.id: numbers.get(one.version_id or 0) for one in found}
 
 
 def journeys_page(

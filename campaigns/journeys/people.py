@@ -14,6 +14,7 @@ from campaigns.journeys.comparison import said
 from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus, EnrolmentStep, Held
 from campaigns.journeys.journey import Journey, JourneyStatus, JourneyVersion, journey
 from campaigns.journeys.machine import LAG, Machine, machine
+from campaigns.journeys.way import way_said
 from channels.channel import Channel
 from communications.communication import Communication
 from communications.status import Status
@@ -89,6 +90,8 @@ class Taken:
     step: str
     says: str | None
     way: str
+    way_says: str
+    """As the text says it: `if has tag "vip"` of the way `0`."""
     why: Mapping[str, Any]
     came_at: datetime
     left_at: datetime
@@ -264,6 +267,7 @@ def _trail(session: Session, client_id: int, standing: Standing) -> list[Taken]:
                 step=step.step,
                 says=said(node.step) if node else None,
                 way=step.way,
+                way_says=way_said(node.step, step.way) if node else step.way,
                 why=step.why,
                 came_at=step.came_at,
                 left_at=step.left_at,

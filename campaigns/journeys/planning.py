@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from campaigns.errors import Finding
 from campaigns.journeys import check
 from campaigns.journeys.ast import Journey as Ast
-from campaigns.journeys.comparison import Change, Comparison, compare
+from campaigns.journeys.comparison import Change, Comparison, compare, sentence
 from campaigns.journeys.examine import examine
 from campaigns.journeys.journey import (
     Journey,
+    JourneyStatus,
     JourneyVersion,
     journey,
     journey_named,
@@ -59,6 +60,14 @@ class Plan:
     entrances: Sequence[Entrance]
     is_new: bool
     """Whether there is no version of it yet."""
+    reopens: bool
+    """Whether it was archived, and would take people again."""
+
+    @property
+    def says(self) -> str:
+        """What would change, in words."""
+        told = "a new journey" if self.is_new else sentence(self.changes)
+        return f"takes people again; {told}" if self.reopens else told
 
     @property
     def stranded(self) -> list[Stand]:
@@ -79,7 +88,7 @@ def plan(
         found = journey_named(session, client_id, ast.name)
     else:
         found = journey(session, client_id, journey_id)
-    wordings, problems = examine(session, clock, client_id, ast)
+    wordings, problems = examine(session, clock, client_id, ast, found)
     warnings = [
         one for one in check.findings(ast, reading.lines) if one.level is check.Level.WARNING
     ]
@@ -98,6 +107,7 @@ def plan(
         stands=stands,
         entrances=[] if problems else _entrances(session, clock, client_id, ast),
         is_new=found is None or found.version_id is None,
+        reopens=found is not None and found.status is JourneyStatus.ARCHIVED,
     )
 
 

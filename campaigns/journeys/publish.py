@@ -34,21 +34,21 @@ from campaigns.journeys.journey import (
 )
 from campaigns.journeys.json import to_json
 from campaigns.journeys.spelling import format
-from campaigns.journeys.text import parse
+from campaigns.journeys.text import name_in, parse
+from campaigns.journeys.timed import is_timed
 from core.clock import Clock
 from members.membership import track
 from members.queries import segment_by_name
 
 
 def create_journey(session: Session, clock: Clock, *, client_id: int, text: str) -> Journey:
-    """Make a draft; its name is that in the text.
+    """Make a draft; its name is that in the text, which need not be right below.
 
-    Raises JourneyError for a text that cannot be read, NameTakenError.
+    Raises JourneyError for a text that cannot be read and gives no name, NameTakenError.
     """
-    ast = parse(text)
     made = Journey(
         client_id=client_id,
-        name=_free_name(session, client_id, ast.name),
+        name=_free_name(session, client_id, name_in(text)),
         draft=text,
         created_at=clock.now(),
         updated_at=clock.now(),
@@ -102,7 +102,7 @@ def publish(
     found = locked(session, client_id, journey_id)
     ast = parse(found.draft)
     held = session.get(JourneyVersion, found.version_id) if found.version_id else None
-    plan, problems = examine(session, clock, client_id, ast)
+    plan, problems = examine(session, clock, client_id, ast, found)
     if problems:
         raise PublishBlockedError(problems)
     if ast.name != found.name:
@@ -123,7 +123,8 @@ def publish(
         found.version_id = held.id
     _campaign(session, clock, found)
     if found.status in (JourneyStatus.DRAFT, JourneyStatus.ARCHIVED):
-        found.status, found.triggered_at = JourneyStatus.ACTIVE, clock.now()
+        found.status, found.triggered_at = JourneyStatus.ACTIVE, None
+    _time(clock, found, ast)
     _track(session, clock, client_id, ast)
     session.flush()
     listen_anew(session, client_id)
@@ -146,11 +147,14 @@ def pause(session: Session, clock: Clock, *, client_id: int, journey_id: int) ->
 def resume(session: Session, clock: Clock, *, client_id: int, journey_id: int) -> Journey:
     """Go on. What happened meanwhile lets nobody in; dates and schedules of the pause are past.
 
-    Those inside who wait for something are looked at: it may have happened.
+    Those inside who wait for something are looked at: it may have happened. What was paused while
+    it drained drains on; resumed once more, it takes people again.
     """
-    before = locked(session, client_id, journey_id).status
-    found = _turned(session, clock, client_id, journey_id, JourneyStatus.ACTIVE)
-    if before is not JourneyStatus.ACTIVE:
+    held = locked(session, client_id, journey_id)
+    before, drains = held.status, held.drains
+    to = JourneyStatus.DRAINING if drains else JourneyStatus.ACTIVE
+    found = _turned(session, clock, client_id, journey_id, to)
+    if to is JourneyStatus.ACTIVE and before is not to and found.triggered_at is not None:
         found.triggered_at = clock.now()
         session.flush()
     return found
@@ -162,7 +166,7 @@ def archive(session: Session, clock: Clock, *, client_id: int, journey_id: int) 
     people = remove_all(
         session, clock, client_id=client_id, journey_id=journey_id, why="the journey was archived"
     )
-    found.status, found.updated_at = JourneyStatus.ARCHIVED, clock.now()
+    found.status, found.drains, found.updated_at = JourneyStatus.ARCHIVED, None, clock.now()
     session.flush()
     listen_anew(session, client_id)
     return people
@@ -189,6 +193,8 @@ def _turned(
             f"the journey is {found.status}", field="status", remedy="publish it first"
         )
     before, found.status, found.updated_at = found.status, status, clock.now()
+    paused = status is JourneyStatus.PAUSED
+    found.drains = paused and (found.drains or before is JourneyStatus.DRAINING)
     session.flush()
     listen_anew(session, client_id)
     if before is JourneyStatus.PAUSED and status in ADVANCING:
@@ -256,6 +262,14 @@ def _campaign(session: Session, clock: Clock, found: Journey) -> None:
     session.add(made)
     session.flush()
     found.campaign_id = made.id
+
+
+def _time(clock: Clock, found: Journey, ast: Ast) -> None:
+    """Have its dates and schedules looked at from now on, if it has any."""
+    if not is_timed(ast):
+        found.triggered_at = found.triggered_member = None
+    elif found.triggered_at is None:
+        found.triggered_at = clock.now()
 
 
 def _track(session: Session, clock: Clock, client_id: int, ast: Ast) -> None:

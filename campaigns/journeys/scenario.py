@@ -161,11 +161,26 @@ def _read(scenario: Scenario, told: str, number: int) -> None:
             except (ConditionError, json.JSONDecodeError, ValueError) as error:
                 raise JourneyError(str(error), line=number) from error
             return
-    raise JourneyError(
-        f"“{told[:40]}” is not understood",
-        line=number,
-        remedy=nearest(told.split()[0], ("scenario", "given", "when", "after", "then")),
-    )
+    raise JourneyError(f"“{told[:40]}” is not understood", line=number, remedy=_meant(told))
+
+
+def _meant(told: str) -> str:
+    """Return the nearest word for a line's first, or for the verb behind `after 2d` and `then`."""
+    first, *rest = told.split()
+    if first == "after" and not (rest and _is_duration(rest[0])):
+        return "write how long after the start: after 2d …"
+    place, verbs = {"after": (1, DEEDS), "then": (0, CLAIMS)}.get(first, (0, {}))
+    verb = rest[place] if len(rest) > place else ""
+    if verb in verbs:
+        return f"write {first} {'2d ' if place else ''}{verbs[verb]}"
+    return nearest(verb, verbs) if verbs else nearest(first, BEGINS)
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return bool(read_duration(text))
+    except ConditionError:
+        return False
 
 
 def _given(scenario: Scenario, found: re.Match[str], told: str, number: int) -> None:
@@ -274,6 +289,16 @@ def _event(found: re.Match[str]) -> Act:
     return acts.does(found["quoted"] or found["plain"], properties)
 
 
+BEGINS = ("scenario", "given", "when", "after", "then")
+DEEDS = {
+    "clicks": 'clicks "template"', "reads": 'reads "template"', "replies": 'replies "words"',
+    "opts": "opts out of email", "event": 'event purchase {"total": 40}',
+}  # fmt: skip
+CLAIMS = {
+    "day": 'day 0 sends email "template"', "never": 'never sends email "template"',
+    "skips": 'skips email "template"', "ends": f"ends {' or '.join(ENDINGS)}",
+}  # fmt: skip
+"""What may stand behind `after 2d` and `then`, written out."""
 OVER = r"after\s+(?P<over>\w+)\s+"
 LINES: tuple[tuple[str, Reader], ...] = (
     (rf"given\s+no\s+consent\s+{CHANNEL}", _no_consent),

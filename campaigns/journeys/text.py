@@ -11,6 +11,7 @@ What stands below a line stands deeper by the same number of spaces. `#` begins 
 stays with the step behind it. `parse(format(journey)) == journey`.
 """
 
+import re
 from dataclasses import dataclass
 
 from campaigns.journeys import normal
@@ -23,7 +24,8 @@ from campaigns.journeys.spelling import MAX_LENGTH, check_size, format
 from core.condition.check import ConditionError
 from core.condition.leaf import Known
 
-__all__ = ["Reading", "format", "parse", "read"]
+__all__ = ["Reading", "format", "name_in", "parse", "read"]
+FIRST = re.compile(r'journey\s+"([^"\\]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,18 @@ def read(text: str, known: Known | None = None) -> Reading:
         return _read(text, known)
     except ConditionError as error:
         raise JourneyError.of(error) from None
+
+
+def name_in(text: str) -> str:
+    """Return the name that a text gives, which may be wrong below. Raises JourneyError."""
+    try:
+        return parse(text).name
+    except JourneyError:
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        found = FIRST.fullmatch(first.strip())
+        if found is None:
+            raise
+        return found[1]
 
 
 def _read(text: str, known: Known | None) -> Reading:

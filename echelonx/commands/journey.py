@@ -14,8 +14,8 @@ from campaigns.journeys.ask import ask, ask_segment
 from campaigns.journeys.comparison import sentence
 from campaigns.journeys.enrolment import EnrolmentStatus, Held
 from campaigns.journeys.errors import JourneyError
-from campaigns.journeys.journey import Journey, JourneyVersion, journeys
-from campaigns.journeys.overview import Headcount, headcounts
+from campaigns.journeys.journey import Journey, journeys
+from campaigns.journeys.overview import Headcount, headcounts, version_numbers
 from campaigns.journeys.people import Standing, Which, people_page
 from campaigns.journeys.planning import difference
 from campaigns.journeys.results import Results, StepResult, VersionResult
@@ -27,8 +27,9 @@ from echelonx.commands.journey_file import check, fmt, named, plan, publish
 from echelonx.commands.journey_move import move
 from echelonx.commands.output import answer, as_json, facts, table
 from echelonx.commands.rehearse import simulate, test
+from echelonx.commands.whom import members_called
 from echelonx.commands.workspace import chosen, client_option, opened
-from members.queries import member_by_key, segment_by_name
+from members.queries import segment_by_name
 
 ADDS_UP = (
     "entered = inside + completed + goal + exited + stuck; came = left + waiting + stuck\n"
@@ -61,7 +62,8 @@ def list_(client_id: int | None, as_json: bool) -> None:
         client = chosen(session, client_id)
         found = journeys(session, client.id)
         counts = headcounts(session, [one.id for one in found])
-        rows = [_line(session, one, counts[one.id]) for one in found]
+        numbers = version_numbers(session, found)
+        rows = [_line(one, counts[one.id], numbers[one.id]) for one in found]
     shown = table(list(rows[0]), [list(row.values()) for row in rows]) if rows else "(none)"
     answer({"journeys": rows}, shown, as_json=as_json)
 
@@ -81,7 +83,7 @@ def show(name: str, only_text: bool, client_id: int | None, as_json: bool) -> No
     with opened() as services, read(services.sessions) as session:
         client = chosen(session, client_id)
         found = named(session, client.id, name)
-        values = _line(session, found, headcounts(session, [found.id])[found.id])
+        values = _alone(session, found)
         values |= {"draft_changes": _draft(session, found, values["version"])}
         text = found.draft
     shown = text.rstrip() if only_text else f"{facts(values)}\n\n{text.rstrip()}"
@@ -198,7 +200,9 @@ def results(name: str, number: int | None, client_id: int | None, as_json: bool)
 
 @journey.command()
 @name
-@click.option("--member", "members", multiple=True, help="A member_id; repeat for several.")
+@click.option(
+    "--member", "members", multiple=True, help="A member_id, email or phone; repeat for several."
+)
 @click.option("--segment", help="The members of this segment, up to 10,000.")
 @click.option("--key", default="", help="Each key is an entry of its own.")
 @click.option("--event", default="{}", help="JSON that templates show as event.…")
@@ -216,7 +220,7 @@ def enrol(
     """Let members into a journey that has the line `when asked`; twice is once.
 
     \b
-    echelonx journey enrol Welcome --member C-10002
+    echelonx journey enrol Welcome --member C-10002 --member ana@example.com
     echelonx journey enrol Welcome --segment "New leads"
     """
     if bool(members) == (segment is not None):
@@ -230,7 +234,7 @@ def enrol(
                 meant = segment_by_name(session, client.id, segment)
                 entered, asked = ask_segment(session, services.clock, segment=meant, **told)
             else:
-                asked = {member_by_key(session, client.id, one).id for one in members}
+                asked = {who.id for one in members for who in members_called(session, client, one)}
                 entered = ask(session, services.clock, member_ids=sorted(asked), **told)
         services.bell.ring()
     values = {"entered": len(entered), "left_out": len(asked) - len(entered)}
@@ -247,7 +251,7 @@ def _control(deed: str, do: Deed, name: str, client_id: int | None, *, as_json: 
             found = named(session, client.id, name)
             do(session, services.clock, client_id=client.id, journey_id=found.id)
             _audit(session, services.clock, found, deed)
-            values = _line(session, found, headcounts(session, [found.id])[found.id])
+            values = _alone(session, found)
         services.bell.ring()
     answer(values, facts(values), as_json=as_json)
 
@@ -259,13 +263,17 @@ def _audit(session: Session, clock: Clock, found: Journey, deed: str) -> None:
     )  # fmt: skip
 
 
-def _line(session: Session, found: Journey, inside: Headcount) -> dict[str, Any]:
-    version = session.get(JourneyVersion, found.version_id) if found.version_id else None
+def _alone(session: Session, found: Journey) -> dict[str, Any]:
+    number = version_numbers(session, [found])[found.id]
+    return _line(found, headcounts(session, [found.id])[found.id], number)
+
+
+def _line(found: Journey, inside: Headcount, version: int | None) -> dict[str, Any]:
     return {
         "id": found.id,
         "name": found.name,
         "status": found.status.value,
-        "version": version.number if version else None,
+        "version": version,
         "inside": inside.inside,
         "stuck": inside.stuck,
     }

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from accounts.audit import record
 from campaigns.errors import JourneyNotFoundError
 from campaigns.journeys.check import Level
-from campaigns.journeys.comparison import sentence
 from campaigns.journeys.errors import JourneyError
 from campaigns.journeys.faces import Faces, faces
 from campaigns.journeys.journey import Journey, journey_named, journeys
@@ -28,6 +27,7 @@ from echelonx.cli import PROBLEM, REFUSED
 from echelonx.commands.output import answer, as_json
 from echelonx.commands.workspace import chosen, client_option, opened
 
+which = click.argument("which", metavar="FILE|NAME")
 file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
@@ -82,11 +82,11 @@ def fmt(file: Path, rewrite: bool, as_json: bool) -> None:
 
 
 @click.command()
-@file
+@which
 @client_option
 @as_json
-def plan(file: Path, client_id: int | None, as_json: bool) -> int:
-    """Say what publishing a file would change, and whom it touches. Changes nothing.
+def plan(which: str, client_id: int | None, as_json: bool) -> int:
+    """Say what publishing a file, or the draft of that name, would change, and whom it touches.
 
     Exit code 3 says that something keeps it from being published.
 
@@ -95,28 +95,30 @@ def plan(file: Path, client_id: int | None, as_json: bool) -> int:
     """
     with opened() as services, read(services.sessions) as session:
         client = chosen(session, client_id)
-        found = plan_of(session, services.clock, client_id=client.id, text=_read(file))
-    answer(_planned(found), lambda: _told(file, found), as_json=as_json)
+        text = _text(session, client.id, which)
+        found = plan_of(session, services.clock, client_id=client.id, text=text)
+    answer(_planned(found), lambda: _told(Path(which), found), as_json=as_json)
     return REFUSED if found.problems else 0
 
 
 @click.command()
-@file
+@which
 @client_option
 @as_json
-def publish(file: Path, client_id: int | None, as_json: bool) -> None:
-    """Publish a file: make the journey of its name, or give it a new version.
+def publish(which: str, client_id: int | None, as_json: bool) -> None:
+    """Publish a file, or the draft of that name: a new journey, or a new version of it.
 
     Who is inside stays on their version. The same text again changes nothing. Exit code 3 says
     that something keeps it from being published.
 
     \b
     echelonx journey publish welcome.journey
+    echelonx journey publish Nurture          # the draft, such as a recipe's
     """
-    text = _read(file)
     with opened() as services:
         with write(services.sessions) as session:
             client = chosen(session, client_id)
+            text = _text(session, client.id, which)
             told = plan_of(session, services.clock, client_id=client.id, text=text)
             stored = journey_named(session, client.id, parse(text).name)
             where: dict[str, Any] = {"client_id": client.id}
@@ -136,7 +138,7 @@ def publish(file: Path, client_id: int | None, as_json: bool) -> None:
             values |= {"changes": [asdict(one) for one in told.changes], "inside": told.inside}
         services.bell.ring()
     stay = f"\n{_people(told.inside)} on their version" if told.inside else ""
-    change = "new" if told.is_new else sentence(told.changes)
+    change = "new" if told.is_new else told.says
     shown = f"“{told.name}” is published, version {made.number}: {change}{stay}"
     answer(values, shown, as_json=as_json)
 
@@ -151,6 +153,12 @@ def named(session: Session, client_id: int, name: str) -> Journey:
     known = [one.name for one in journeys(session, client_id)]
     remedy = nearest(name, known) if known else "echelonx journey publish FILE"
     raise JourneyNotFoundError(f"there is no journey “{name}”", field="name", remedy=remedy)
+
+
+def _text(session: Session, client_id: int, which: str) -> str:
+    """Return a file's text, or the draft of the journey of this name."""
+    path = Path(which)
+    return _read(path) if path.is_file() else named(session, client_id, which).draft
 
 
 def _read(file: Path) -> str:
@@ -192,6 +200,7 @@ def _told(file: Path, found: Plan) -> str:
         lines = [f"“{found.name}” is new"]
     else:
         lines = [f"“{found.name}”, version {found.version}"]
+        lines += ["  takes people again"] if found.reopens else []
         lines += [f"  {one.text}" for one in found.changes] or ["  changes nothing"]
     if found.inside:
         lines.append(f"{_people(found.inside)} on their version until they are moved")

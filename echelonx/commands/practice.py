@@ -61,7 +61,7 @@ def practice(
             note("The journey goes on for as long as this runs. Ctrl+C stops; run it again.")
             while not stop.wait(3600.0):
                 pass
-    return 0 if _landed(found) else 1
+    return 0 if stop.wait(0) or _landed(found) else 1
 
 
 def _landed(found: Progress) -> bool:

@@ -1,6 +1,7 @@
 """`journey simulate` and `journey test`: journeys on a virtual clock; nothing is sent."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from campaigns.errors import JourneyNotFoundError
 from campaigns.journeys.acts import invented, segment_of
-from campaigns.journeys.ast import Journey
+from campaigns.journeys.ast import Journey, Step
 from campaigns.journeys.journey import journey_named
+from campaigns.journeys.program import Node, program
 from campaigns.journeys.rehearsal import Cast, Happening, Rehearsal, members_of, rehearse
 from campaigns.journeys.scenario import Scenario, parse_scenarios, play_scenarios
 from campaigns.journeys.text import parse
+from campaigns.journeys.way import way_said
 from core.db import read
 from echelonx.cli import PROBLEM
 from echelonx.commands.output import answer, as_json, table
@@ -77,7 +80,7 @@ def simulate(
             what_ifs=scenario.what_ifs,
         )
     told = {"journey": journey.name, "entered": len(played.entered)} | asdict(played)
-    answer(told | {"entered": played.entered}, lambda: _shown(played), as_json=as_json)
+    answer(told | {"entered": played.entered}, lambda: _shown(played, journey), as_json=as_json)
 
 
 @click.command()
@@ -148,18 +151,19 @@ def _cast(
     return invented(SOMEBODY | scenario.fields, sorted(scenario.consents))
 
 
-def _shown(played: Rehearsal) -> str:
+def _shown(played: Rehearsal, journey: Journey) -> str:
     if not played.entered:
         return "nobody enters: they do not match, or may not enter"
     many = len(played.entered) > 1
     if many:
         return _by_day(played)
+    nodes = program(journey).nodes
     rows = [
         (
             (one.at - played.started_at).days,
             f"{one.at:%Y-%m-%d %H:%M}",
             one.step,
-            _said(one),
+            _said(one, nodes),
         )
         for one in played.calendar
     ]
@@ -179,14 +183,16 @@ def _by_day(played: Rehearsal) -> str:
     return f"{table(columns, rows)}\n\n{len(played.entered)} entered; {ends}"
 
 
-def _said(one: Happening) -> str:
+def _said(one: Happening, nodes: Mapping[str, Node[Step]]) -> str:
     if one.channel is not None:
         because = f": {one.reason}" if one.reason else ""
         return f"{one.status} {one.channel} “{one.template}”{because}"
     if not one.way:
         return f"is here: {one.why.get('held')}"
     because = one.why.get("because") or one.why.get("goal") or one.why.get("exit") or ""
-    return f"{one.way} {because}".strip()
+    node = nodes.get(one.step)
+    way = way_said(node.step, one.way) if node else one.way
+    return way if way.startswith("if ") else f"{way} {because}".strip()
 
 
 def _indented(problems: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,6 @@
 """Mirrors api/recipes.py."""
 
-from tests.api.caller import Caller, good, refused
+from tests.api.caller import Caller, good, refused, remedies
 
 
 def test_a_recipe_is_seen_previewed_and_installed(api: Caller) -> None:
@@ -35,6 +35,14 @@ def test_the_foundation_is_set_as_a_whole_and_checked(api: Caller) -> None:
     assert good(api.ask("PUT", "/foundation", {"foundation": facts}))["foundation"] == facts
     wrong = refused(api.ask("PUT", "/foundation", {"foundation": {"ofer": "x"}}), 422)
     assert api.get("/foundation")["foundation"] == facts
-    assert "foundation" in wrong["errors"][0]["pointer"]
+    assert wrong["errors"] == [
+        {
+            "pointer": "/foundation/ofer",
+            "detail": "there is no fact “ofer”",
+            "remedy": "did you mean “offer”?",
+        }
+    ]
+    bad = refused(api.ask("PUT", "/foundation", {"foundation": {"gift_url": "shop"}}), 422)
+    assert "begins with https://" in remedies(bad)
     good(api.ask("PUT", "/foundation", {"foundation": {"offer": "New"}}))
     assert api.get("/clients/me")["settings"]["foundation"] == {"offer": "New"}

@@ -115,7 +115,7 @@ def test_what_blocks_a_publish_is_exit_code_3(call: Call, make: Factory, file: P
     for command in ("plan", "publish"):
         told = call("journey", command, str(file))
         assert told.code == 3
-        assert "there is no email template “none”" in told.out + told.err
+        assert (told.out + told.err).count("there is no email template “none”") == 1
     assert call("journey", "plan", str(file), "--json").json["problems"][0]["code"] == "no_template"
     assert call("journey", "list", "--json").json == {"journeys": []}, "nothing was saved"
 
@@ -154,6 +154,17 @@ def test_it_is_paused_drained_resumed_and_archived(call: Call, live: Factory) ->
     assert (refused.code, "->" in refused.err) == (1, True)
 
 
+def test_a_draft_is_published_by_its_name(call: Call, make: Factory) -> None:
+    assert call("recipe", "install", "welcome").code == 0
+    blocked = call("journey", "publish", "Welcome")
+    assert (blocked.code, "things stand in the way" in blocked.err) == (3, True)
+    for channel in ("sms", "push"):
+        make.account("twilio", Channel(channel), {})
+    assert call("journey", "plan", "Welcome").code == 0
+    assert "is published, version 1: new" in call("journey", "publish", "Welcome").out
+    assert call("journey", "publish", "nobody.journey").code == 1
+
+
 def test_people_and_results_are_told(call: Call, live: Factory) -> None:
     (one,) = call("journey", "people", "Welcome", "--json").json["people"]
     assert (one["member"], one["step"], one["because"]) == ("c-1", "wait-1d", "waits 1d")
@@ -181,6 +192,8 @@ def test_members_and_segments_are_let_in_once(
     assert call("journey", "enrol", "Welcome", "--member", "c-2", "--event", "[]").code == 1
     both = call("journey", "enrol", "Welcome", "--segment", "All", "--json")
     assert both.json == {"entered": 1, "left_out": 1}
+    by_email = ("--member", "m1@example.com", "--key", "A-0", "--json")
+    assert call("journey", "enrol", "Welcome", *by_email).json["entered"] == 1
     again = call("journey", "enrol", "Welcome", "--member", "c-1", "--key", "A-1", "--json")
     assert again.json == {"entered": 1, "left_out": 0}
 
@@ -191,7 +204,12 @@ def test_people_are_moved_after_a_look(call: Call, live: Factory, file: Path) ->
     call("journey", "publish", str(file))
     seen = call("journey", "move", "Welcome", "--json").json
     assert (seen["to"], seen["people"], seen["stands"][0]["to"]) == (2, 1, None)
-    assert "nowhere: --choose" in call("journey", "move", "Welcome").out
+    look = call("journey", "move", "Welcome")
+    assert (look.code, "--choose wait-1d=STEP" in look.out) == (3, True)
+    ends = call("journey", "move", "Welcome", "--version", "2", "--choose", "wait-1d=")
+    assert (ends.code, "ends here" in ends.out) == (0, True)
+    misspelt = call("journey", "move", "Welcome", "--choose", "wiat-1d=", "--yes")
+    assert (misspelt.code, "did you mean “wait-1d”?" in misspelt.err) == (1, True)
     blocked = call("journey", "move", "Welcome", "--yes")
     assert (blocked.code, "1 stand at wait-1d" in blocked.err) == (3, True)
     assert call("journey", "move", "Welcome", "--choose", "wait-1d", "--yes").code == 1

@@ -122,6 +122,33 @@ def test_who_stands_nowhere_stops_the_whole_until_somebody_chooses(live: Shop) -
     assert sorted(sent(live)) == ["a", "a", "c", "c"]
 
 
+def test_a_choice_for_a_step_that_nobody_can_stand_at_is_refused(live: Shop) -> None:
+    version = live.publish(text("wait 1d"))
+    live.ask(version, live.member())
+    live.settle()
+    other = live.again(version, text("wait 2d"))
+    with pytest.raises(InvalidError, match="wait-1x") as refused:
+        go(live, other, wait_1x=None)
+    assert refused.value.remedy == "did you mean “wait-1d”?"
+
+
+def test_a_goal_that_is_new_is_looked_at_at_once(live: Shop) -> None:
+    version = live.publish(text("wait 9d"))
+    ana, bo = live.member(member_id="ana"), live.member(member_id="bo")
+    live.ask(version, ana, bo)
+    live.settle()
+    live.clock.advance(seconds=60)
+    live.did("ana", "purchase")
+    new = live.again(version, text("goal event purchase", "wait 9d"))
+    go(live, new)
+    live.settle()
+    assert [live.enrolments(one)[0].status for one in (ana, bo)] == [
+        EnrolmentStatus.GOAL, EnrolmentStatus.ACTIVE,
+    ]  # fmt: skip
+    live.pass_time(9 * DAY, DAY)
+    assert live.trail(bo)[-1] == ("wait-9d", "next")
+
+
 def test_a_choice_may_be_the_end(live: Shop) -> None:
     first = live.publish(text(send("a"), "wait 1d", send("b")))
     ana = live.member()

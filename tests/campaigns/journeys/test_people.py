@@ -9,6 +9,8 @@ from campaigns.journeys.enrolment import EnrolmentStatus, Held
 from campaigns.journeys.journey import JourneyVersion
 from campaigns.journeys.people import Standing, Story, Which, people_page, story
 from campaigns.journeys.publish import pause
+from campaigns.journeys.text import parse
+from campaigns.journeys.way import way_said
 from channels.channel import Channel
 from communications.status import Status
 from core.db import read, write
@@ -152,6 +154,21 @@ def test_one_of_them_has_a_whole_story(shop: Shop) -> None:
     ]  # fmt: skip
     assert (sent.says, waited.messages) == ('send sms "nudge" or email "hello"', ())
     assert waited.left_at - waited.came_at == 3 * DAY
+
+
+def test_a_way_is_told_in_the_words_of_the_text() -> None:
+    steps = parse(
+        'journey "J"\n  when asked\n  branch\n    if has tag "vip"\n      exit\n  split\n'
+        '    75\n      exit\n    25\n  wait until reply or 1d\n    then\n      tag "x"\n'
+    ).steps
+    branch, split, wait = steps
+    assert [way_said(branch, way) for way in ("0", "else", "1")] == [
+        'if has tag "vip"',
+        "else",
+        "1",
+    ]
+    assert [way_said(split, way) for way in ("0", "1")] == ["75 of 100", "25 of 100"]
+    assert [way_said(wait, way) for way in ("next", "timeout")] == ["then", "else"]
 
 
 def test_what_is_not_there_is_told(shop: Shop) -> None:

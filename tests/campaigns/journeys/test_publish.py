@@ -13,8 +13,12 @@ from campaigns.errors import (
     PublishBlockedError,
 )
 from campaigns.journeys.enrolment import EnrolmentStatus
-from campaigns.journeys.journey import Journey
+from campaigns.journeys.enter import Entry, enter
+from campaigns.journeys.errors import JourneyError
+from campaigns.journeys.journey import Journey, JourneyStatus
 from campaigns.journeys.json import to_json
+from campaigns.journeys.machine import machine
+from campaigns.journeys.planning import plan
 from campaigns.journeys.publish import (
     archive,
     create_journey,
@@ -182,6 +186,53 @@ def test_what_happened_during_a_pause_counts_when_it_goes_on(ready: Shop) -> Non
     turned(ready, resume, version.journey_id)
     ready.settle()
     assert len(ready.log(ana)) == 1
+
+
+def test_a_journey_that_another_calls_keeps_its_name(ready: Shop) -> None:
+    called = ready.publish('journey "A"\n  when asked\n  send email "hello"\n')
+    ready.publish('journey "B"\n  when asked\n  call "A"\n')
+    with pytest.raises(PublishBlockedError, match="“B” calls it “A”"):
+        ready.again(called, 'journey "Z"\n  when asked\n  send email "hello"\n')
+
+
+def test_whoever_asks_with_an_old_version_in_hand_lets_into_the_new_one(ready: Shop) -> None:
+    old = ready.publish(TEXT)
+    with read(ready.sessions) as session:
+        known = machine(session, old.id)
+    new = ready.again(old, TEXT.replace("1d", "2d"))
+    ana = ready.member()
+    with write(ready.sessions) as session:
+        enter(session, ready.clock, known, [Entry(ana, ready.clock.now())], cause="asked")
+    assert [one.version_id for one in ready.enrolments(ana)] == [new.id]
+
+
+def test_what_was_paused_while_it_drained_drains_on(ready: Shop) -> None:
+    id = ready.publish(TEXT).journey_id
+    turned(ready, drain, id)
+    turned(ready, pause, id)
+    turned(ready, pause, id)
+    assert turned(ready, resume, id).status is JourneyStatus.DRAINING
+    assert turned(ready, resume, id).status is JourneyStatus.ACTIVE
+    turned(ready, pause, id)
+    assert turned(ready, resume, id).status is JourneyStatus.ACTIVE
+
+
+def test_publishing_what_was_archived_takes_people_again(ready: Shop) -> None:
+    id = ready.publish(TEXT).journey_id
+    turned(ready, archive, id)
+    with read(ready.sessions) as session:
+        seen = plan(session, ready.clock, client_id=ready.client_id, text=TEXT)
+    assert (seen.reopens, seen.says) == (True, "takes people again; changes nothing")
+    assert turned(ready, publish, id).number == 1
+
+
+def test_a_draft_that_cannot_be_read_is_kept_if_it_has_a_name(ready: Shop) -> None:
+    make = partial(create_journey, clock=ready.clock, client_id=ready.client_id)
+    with write(ready.sessions) as session:
+        made = make(session, text='journey "Later"\n  snd email "hello"\n')
+        assert (made.name, made.draft[:15]) == ("Later", 'journey "Later"')
+        with pytest.raises(JourneyError):
+            make(session, text='jurney "Later"\n')
 
 
 def test_journeys_that_call_each_other_in_a_circle_are_refused(ready: Shop) -> None:

@@ -96,6 +96,22 @@ def test_mistakes_are_told_with_their_line(text: str, line: int, said: str) -> N
     assert refused.value.line == line
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ('after 1d clics "gift"', "did you mean “clicks”?"),
+        ("after 1d clicks gift", 'write after 2d clicks "template"'),
+        ('after clicks "gift"', "write how long after the start: after 2d …"),
+        ("then eds goal", "did you mean “ends”?"),
+        ("thn ends goal", "did you mean “then”?"),
+    ],
+)
+def test_what_is_not_understood_is_told_with_the_nearest(line: str, remedy: str) -> None:
+    with pytest.raises(JourneyError) as refused:
+        parse_scenarios(f'scenario "s"\n  {line}')
+    assert refused.value.remedy == remedy
+
+
 def test_a_claim_about_what_is_never_sent_is_a_mistake(shop: Shop) -> None:
     with pytest.raises(JourneyError, match="does not send “gfit”") as refused:
         played(shop, '  then never sends email "gfit"')

@@ -247,6 +247,8 @@ ERRORS = [
     ('journey "x"\nwhen asked', 2, 1, "beside the journey", "spaces"),
     (HEAD + "\twait 1d", 3, 2, "tab", "spaces"),
     (HEAD + '  snd sms "x"', 3, 3, "“snd” is not a step", "did you mean “send”?"),
+    (HEAD + '  wait until event x whre total > 5', 3, 22, "the end", "did you mean “where”?"),
+    (HEAD + '  wait until reply or clicked "x"', 3, 23, "a duration such as 3d", "one thing"),
     (HEAD + '  send smms "x"', 3, 8, "a channel", "“sms”"),
     (HEAD + '  send sms "x\\', 3, 12, "not closed", "close"),
     (HEAD + '  send sms "x\n  tag "y"', 3, 12, "not closed", "close"),

@@ -85,6 +85,18 @@ def test_birthdays_come_round_every_year_at_nine_where_they_live(shop: Shop) -> 
     assert keys(shop)[-1] == "date_of_birth 2027-11-22"
 
 
+def test_a_journey_without_dates_costs_nothing_as_time_goes_by(shop: Shop) -> None:
+    untimed = shop.publish('journey "Asked"\n  when asked\n  wait 1d\n')
+    shop.clock.advance(minutes=5)
+    with read(shop.sessions) as session:
+        assert timed_journeys(session, shop.clock) == []
+    dated = 'journey "Asked"\n  when on date_of_birth every year at 09:00\n  wait 1d\n'
+    shop.again(untimed, dated)
+    shop.clock.advance(minutes=5)
+    with read(shop.sessions) as session:
+        assert timed_journeys(session, shop.clock) == [untimed.journey_id]
+
+
 def test_whoever_is_born_on_29_february_has_the_28th_in_other_years(shop: Shop) -> None:
     leap = shop.member(date_of_birth=date(2000, 2, 29))
     last = shop.member(date_of_birth=date(2001, 2, 28))

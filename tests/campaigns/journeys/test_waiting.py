@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import update
 
 from campaigns.journeys.ast import Happens, Replies
 from campaigns.journeys.enrolment import EnrolmentStatus, Held
 from campaigns.journeys.happened import answers, fits
 from channels.channel import Channel
+from communications.communication import Communication
 from core.condition.ast import Compare, Op
 from core.db import write
 from members.edit import set_tags
@@ -158,6 +160,58 @@ def test_a_tag_that_somebody_gives_ends_the_wait_at_once(shop: Shop) -> None:
     shop.settle()
     (entry,) = shop.enrolments(ana)
     assert (entry.status, entry.ended_at) == (EnrolmentStatus.COMPLETED, shop.clock.now())
+
+
+def test_what_was_sent_ends_the_wait_though_no_provider_tells(shop: Shop) -> None:
+    shop.template("hello")
+    ana = waiting(shop, 'send email "hello"', 'wait until was sent "hello" or 3d')
+    shop.pass_time(HOUR / 2, HOUR / 12)
+    assert [step for step, _ in shop.trail(ana)] == ["send-email-hello"]
+    with write(shop.sessions) as session:  # as settling does
+        session.execute(update(Communication).values(sent_at=shop.clock.now()))
+    shop.pass_time(HOUR / 6, HOUR / 12)
+    assert shop.trail(ana)[1:] == [("wait-for", "next")]
+
+
+def test_a_digest_keeps_the_first_hundred_events_and_no_more_than_fit(shop: Shop) -> None:
+    few, many, long = (
+        shop.member(member_id=key, addresses={"email": f"{key}@example.com"})
+        for key in ("few", "many", "long")
+    )
+    version = shop.publish(journey("when asked", "digest note over 1d as notes", "wait 1d"))
+    shop.ask(version, few, many, long)
+    shop.settle()
+    shop.clock.advance(seconds=60)
+    for key, count, text in (("few", 2, "a"), ("many", 103, "a"), ("long", 4, "a" * 10_000)):
+        for number in range(count):
+            shop.did(key, "note", {"n": number, "text": text})
+    shop.pass_time(DAY)
+
+    found = {one.member_id: one.context["journey"]["notes"] for one in shop.enrolments()}
+    assert [one["n"] for one in found[few]] == [0, 1]
+    assert [one["n"] for one in found[many]] == list(range(100))
+    assert [one["n"] for one in found[long]] == [0, 1, 2]
+
+
+def test_the_first_event_counts_of_thousands_and_each_entry_has_its_own(shop: Shop) -> None:
+    shop.member(member_id="ana")
+    shop.publish(
+        journey(
+            "when event cart by id", "goal event order where total > 5 by id within 2d", "wait 9d"
+        )
+    )
+    for key in ("a", "b", "c"):
+        shop.did("ana", "cart", {"id": key})
+    shop.settle()
+    shop.clock.advance(seconds=60)
+    shop.did("ana", "order", {"id": "a", "total": 9})
+    shop.did("ana", "order", {"id": "b", "total": 2})
+    shop.did("ana", "order", {"id": "c", "total": 9}, at=shop.clock.now() - 2 * DAY)
+    shop.settle()
+    ended = {one.entry_key: one.status for one in shop.enrolments()}
+    assert ended == {
+        "a": EnrolmentStatus.GOAL, "b": EnrolmentStatus.ACTIVE, "c": EnrolmentStatus.ACTIVE,
+    }  # fmt: skip
 
 
 def test_a_goal_that_is_reached_ends_everything_wherever_they_stand(shop: Shop) -> None:
