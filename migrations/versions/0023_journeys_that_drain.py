@@ -1,13 +1,13 @@
 """Remember of a paused journey that it was draining.
 
-Runs beside: workers of 0021; a journey that they pause takes people again when it goes on.
+Runs beside: workers of 0022; a journey that they pause takes people again when it goes on.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
