@@ -38,7 +38,7 @@ class Exporters:
         if not waits:
             self._tidy()
             return False
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with write(sessions) as session:
                 one = export.next_export(session)
