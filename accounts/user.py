@@ -4,14 +4,14 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select, update
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.address import normalise_email
 from core.clock import Clock
 from core.db import Base, Id
-from core.errors import ConflictError, NotFoundError
+from core.errors import ConflictError, InvalidError, NotFoundError
 
 
 class Role(enum.StrEnum):
@@ -66,8 +66,12 @@ class User(Base):
     password_reset_expires: Mapped[datetime | None]
     email_verified: Mapped[bool] = mapped_column(default=False)
     email_verification_token: Mapped[str | None] = mapped_column(String(128))
+    email_verification_expires: Mapped[datetime | None]
     two_factor_enabled: Mapped[bool] = mapped_column(default=False)
     two_factor_secret: Mapped[str | None] = mapped_column(String(200))
+    """Sealed by the vault."""
+    two_factor_step: Mapped[int | None] = mapped_column(BigInteger)
+    """The step of the last code that was used: no code is good twice."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
@@ -99,7 +103,7 @@ def create_user(
     last_name: str | None = None,
     status: UserStatus = UserStatus.PENDING,
 ) -> User:
-    """Make a user; with `client_id` the role holds at that client and nowhere else.
+    """Make a user; with `client_id` the role holds there and nowhere else, but super_admin's.
 
     Raises AddressError, and ConflictError for an email that already has a user.
     """
@@ -107,7 +111,7 @@ def create_user(
     names = [name for name in (first_name, last_name) if name]
     made = User(
         email=normalise_email(email, field="email"),
-        role=Role.USER if client_id is not None else role,
+        role=role if client_id is None or role is Role.SUPER_ADMIN else Role.USER,
         first_name=first_name,
         last_name=last_name,
         full_name=" ".join(names) or None,
@@ -124,7 +128,7 @@ def create_user(
             field="email",
             remedy="give that user a role at the client instead",
         ) from None
-    if client_id is not None:
+    if client_id is not None and role is not Role.SUPER_ADMIN:
         grant_role(session, clock, user_id=made.id, client_id=client_id, role=role)
     return made
 
@@ -132,7 +136,12 @@ def create_user(
 def grant_role(
     session: Session, clock: Clock, *, user_id: int, client_id: int, role: Role
 ) -> ClientRole:
-    """Give a user a role at a client, in place of the one they had there."""
+    """Give a user a role at a client, in place of the one they had there.
+
+    Raises InvalidError for `super_admin`, which holds everywhere: set it on the user.
+    """
+    if role is Role.SUPER_ADMIN:
+        raise InvalidError("super_admin is no role of one client", field="role")
     held = session.scalar(
         select(ClientRole).where(ClientRole.user_id == user_id, ClientRole.client_id == client_id)
     )

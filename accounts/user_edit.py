@@ -19,6 +19,7 @@ from accounts.client import Client
 from accounts.key import ApiKey
 from accounts.permission import ALWAYS, PERSONAL, RANKS, allowed, checked_actions
 from accounts.profile import PROFILE, read_profile
+from accounts.session import end_access, end_sessions
 from accounts.user import (
     ClientRole,
     Role,
@@ -219,12 +220,16 @@ def _change(
     if "status" in fresh and fresh["status"] is not UserStatus.ACTIVE:
         for client_id, _ in seen.roles:
             _keep_an_admin(session, seen, client_id)
+    less = role is not None and RANKS[role] < RANKS[seen.role]
     if role is not None:
         _set_role(session, clock, editor, seen, role)
+    if less or fresh.get("status", UserStatus.ACTIVE) is not UserStatus.ACTIVE:
+        end_access(session, clock, user_id=user.id)
     for name, value in _named(user, fresh).items():
         setattr(user, name, value)
     if "email" in fresh:
         user.email_verified = False
+        user.password_reset_token = user.email_verification_token = None
     user.updated_at = clock.now()
     session.flush()
     return True
@@ -323,11 +328,20 @@ def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
 
 
 def _leave(session: Session, clock: Clock, seen: Seen, client_id: int) -> None:
-    """End a user's role at a client, and the keys they had made there."""
+    """End a user's role at a client, their sessions, and the keys they had made there."""
     _keep_an_admin(session, seen, client_id)
     mine = (ClientRole.user_id == seen.user.id, ClientRole.client_id == client_id)
     session.execute(delete(ClientRole).where(*mine))
-    _revoke(session, clock, ApiKey.user_id == seen.user.id, ApiKey.client_id == client_id)
+    end_sessions(session, clock, user_id=seen.user.id)
+    session.execute(
+        update(ApiKey)
+        .where(
+            ApiKey.user_id == seen.user.id,
+            ApiKey.client_id == client_id,
+            ApiKey.revoked_at.is_(None),
+        )
+        .values(revoked_at=clock.now())
+    )
 
 
 def _end(session: Session, clock: Clock, user: User) -> None:
@@ -337,11 +351,5 @@ def _end(session: Session, clock: Clock, user: User) -> None:
     user.email = f"{user.id} {user.email}"
     user.role, user.status = Role.USER, UserStatus.INACTIVE
     user.deleted_at = user.updated_at = clock.now()
-    _revoke(session, clock, ApiKey.user_id == user.id)
+    end_access(session, clock, user_id=user.id)
     session.flush()
-
-
-def _revoke(session: Session, clock: Clock, *whose: Any) -> None:
-    session.execute(
-        update(ApiKey).where(*whose, ApiKey.revoked_at.is_(None)).values(revoked_at=clock.now())
-    )

@@ -20,7 +20,7 @@ from api.openapi import PREFIX, READS
 
 NOBODY = frozenset(
     {"audit", "clients", "api-keys", "templates", "providers", "campaigns", "journeys", "recipes",
-     "prompts", "segments", "unknown"}
+     "prompts", "segments", "unknown", "me"}
 )  # fmt: skip
 """Rooms that show no person."""
 SHOWS_NOBODY = frozenset(

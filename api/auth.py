@@ -1,22 +1,32 @@
 """Authentication: every operation under /api/v1 needs a caller who may do its action.
 
+A caller is an API key (`Bearer ex_…`), or a person's session: `Bearer es_…` for programs, a cookie
+for pages. A cookie is sent by browsers whoever asks, so a request that changes something by cookie
+must also carry what only our own pages know, and come from our own origin.
+
 An operation's action stands on its view (api.openapi.Resource). One without an action keeps the
 application from starting; what is OPEN needs no caller.
 """
 
+import hmac
 import re
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 
-from accounts.key import USE_NOTED_EVERY, authenticate, note_use
+from accounts import key as keys
+from accounts import session as user_sessions
 from accounts.permission import PERMISSIONS
-from accounts.principal import Principal, key_holder
+from accounts.principal import Principal, key_holder, person
 from api.context import clock, services
-from api.openapi import OPEN, PREFIX
+from api.hardening import is_secure
+from api.openapi import OPEN, PREFIX, READS
 from core.db import read, write
-from core.errors import InvalidError, UnauthenticatedError
+from core.errors import ForbiddenError, InvalidError, UnauthenticatedError
 
 SECRET_IN_URL = re.compile(rb"\be[xs]_[0-9a-f]{8}_").search
+PROOF = "X-CSRF-Token"
+CLIENT = "X-Client"
 
 
 class UnknownActionError(RuntimeError):
@@ -58,18 +68,79 @@ def check(app: Flask) -> None:
             )
 
 
+def cookie_name() -> str:
+    """Return the name of the session's cookie; the prefix binds it to this host and to TLS."""
+    return "__Host-echelonx" if is_secure() else "echelonx"
+
+
+def refuse_other_origins() -> None:
+    """Raise ForbiddenError for a request that a page of somebody else made."""
+    origin = request.headers.get("Origin")
+    ours = urlsplit(services().settings.public_url)
+    if origin is not None and origin != f"{ours.scheme}://{ours.netloc}":
+        raise ForbiddenError("this request comes from another site", field="Origin")
+
+
 def _caller() -> Principal:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    if scheme.casefold() != "bearer" or not text:
-        raise UnauthenticatedError(
-            "there is no API key",
-            field="Authorization",
-            remedy="send the header `Authorization: Bearer ex_…`",
+    cookie = request.cookies.get(cookie_name())
+    if scheme.casefold() == "bearer" and text:
+        text = text.strip()
+        marked = text.startswith(f"{user_sessions.MARK}_")
+        return _person(text) if marked else _program(text)
+    if cookie and "Authorization" not in request.headers:
+        _check_page(cookie)
+        return _person(cookie)
+    raise UnauthenticatedError(
+        "there is no API key",
+        field="Authorization",
+        remedy="send the header `Authorization: Bearer ex_…`",
+    )
+
+
+def _check_page(cookie: str) -> None:
+    """Refuse what a page of somebody else may have sent with our cookie (B020)."""
+    if request.method in READS:
+        return
+    refuse_other_origins()
+    proof = user_sessions.proof_of_page(cookie)
+    if not hmac.compare_digest(proof.encode(), request.headers.get(PROOF, "").encode()):
+        raise ForbiddenError(
+            "this request does not prove that our own page sent it",
+            field=PROOF,
+            remedy=f"send the header {PROOF} with the csrf_token of GET /me",
         )
+
+
+def _program(text: str) -> Principal:
+    now = clock().now()
     with read(services().sessions) as session:
-        key = authenticate(session, clock(), text.strip())
+        key = keys.authenticate(session, clock(), text)
         holder = key_holder(session, key)
-    if key.last_used_at is None or clock().now() - key.last_used_at > USE_NOTED_EVERY:
+    if _asked_client() not in (None, holder.client_id):
+        raise ForbiddenError("this key speaks for another client", field=CLIENT)
+    if key.last_used_at is None or now - key.last_used_at > keys.USE_NOTED_EVERY:
         with write(services().sessions) as session:
-            note_use(session, clock(), key_id=key.id)
+            keys.note_use(session, clock(), key_id=key.id)
     return holder
+
+
+def _person(text: str) -> Principal:
+    now = clock().now()
+    with read(services().sessions) as session:
+        row, who = user_sessions.found_session(session, clock(), text)
+        holder = person(session, who, session_id=row.id, client_id=_asked_client())
+    if now - row.last_used_at > user_sessions.USE_NOTED_EVERY:
+        with write(services().sessions) as session:
+            user_sessions.note_session_use(session, clock(), session_id=row.id)
+    g.csrf_token = user_sessions.proof_of_page(text)
+    return holder
+
+
+def _asked_client() -> int | None:
+    told = request.headers.get(CLIENT)
+    if told is None:
+        return None
+    if not (told.isascii() and told.isdigit() and 0 < len(told) < 19):
+        raise InvalidError("this is not a client's id", field=CLIENT)
+    return int(told)

@@ -4,6 +4,7 @@ The session is committed once, after a good answer, and rolled back otherwise. W
 is rung only after that commit: a bell for rows that are not there yet would be wasted.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from flask import Flask, current_app, g, request
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
 from accounts.audit_changes import watched
+from accounts.mailer import Mailer
 from accounts.principal import Principal
 from api.openapi import READS
 from channels.adapter import HttpClient
@@ -111,6 +113,11 @@ class Services(Protocol):
         ...
 
     @property
+    def mailer(self) -> Mailer:
+        """Writes to users."""
+        ...
+
+    @property
     def bell(self) -> Bell:
         """Rings workers."""
         ...
@@ -181,6 +188,11 @@ def ring_after_commit() -> None:
     g.ring = True
 
 
+def after_commit(work: Callable[[], None]) -> None:
+    """Do something once this request's changes are in the database, and only then."""
+    g.setdefault("afterwards", []).append(work)
+
+
 def install(app: Flask) -> None:
     """Commit once per good answer; always close."""
 
@@ -190,6 +202,8 @@ def install(app: Flask) -> None:
             g.session.commit()
             if g.pop("ring", False):
                 services().bell.ring()
+            for work in g.pop("afterwards", ()):
+                work()
         return response
 
     @app.teardown_request

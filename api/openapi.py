@@ -157,7 +157,18 @@ class ProblemApi(Api):
 
 
 SECURITY = {
-    "key": {"type": "http", "scheme": "bearer", "description": "an API key, `ex_…`"},
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "an API key, `ex_…`, or the token of a session, `es_…`",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-echelonx",
+        "description": "a page's session; what changes something also sends `X-CSRF-Token`. "
+        "(`echelonx` is its name where the public address is not https.)",
+    },
 }
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head"})
 
@@ -178,7 +189,7 @@ def make(app: Flask) -> ProblemApi:
             "components": {
                 "securitySchemes": SECURITY,
             },
-            "security": [{"key": []}],
+            "security": [{"key": []}, {"session": []}],
             "info": {"description": "Campaigns, people and the log of every message."},
         },
     )

@@ -18,6 +18,7 @@ from core.log import get
 
 log = get(__name__)
 TYPE = "application/problem+json"
+HEADER_FIELDS = frozenset({"Authorization", "Origin", "X-Client", "X-CSRF-Token"})
 
 
 def document(
@@ -64,7 +65,7 @@ def pointer(field: str | None) -> str:
     if field.startswith(("query:/", "header:/")):
         return field
     path = "/" + field.replace(".", "/").lstrip("/")
-    if field == "Authorization":
+    if field in HEADER_FIELDS:
         return f"header:{path}"
     return f"query:{path}" if field in request.args else path
 

@@ -21,11 +21,14 @@ from api import (
     etag,
     examples,
     exports,
+    hardening,
     headers,
     idempotency,
     imports,
+    invitations,
     journeys,
     keys,
+    me,
     members,
     openapi,
     people,
@@ -35,19 +38,27 @@ from api import (
     providers,
     rate,
     recipes,
+    recovery,
     reports,
     scores,
     segments,
     shelf,
+    sign_in,
     suppressions,
     templates,
     tiers,
+    two_factor,
     unknown,
     users,
     viewer,
 )
 
 RESOURCES = (
+    sign_in,
+    recovery,
+    me,
+    two_factor,
+    invitations,
     clients,
     users,
     keys,
@@ -85,6 +96,7 @@ def register(app: Flask) -> None:
     """Add /api/v1 to `app`, whose extension `echelonx` holds the services."""
     context.install(app)
     auditing.install(app)
+    hardening.install(app)
     problem.install(app)
     body.install(app)
     auth.install(app)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from core.address import normalise_email
 from core.errors import InvalidError
 from core.secret import MIN_KEY_BYTES, Secret
 
@@ -92,6 +93,13 @@ def _country(text: str) -> str:
     if not (len(text) == 2 and text.isascii() and text.isalpha()):
         raise ValueError("it must be a country of two letters, such as US")
     return text.upper()
+
+
+def _sender(text: str) -> str:
+    try:
+        return normalise_email(text)
+    except InvalidError:
+        raise ValueError("it must be an e-mail address") from None
 
 
 def _secret(text: str) -> Secret:
@@ -187,6 +195,16 @@ class Settings:
         "development and closed in production.",
         shown=False,
     )
+    mail_url: str | None = _setting(
+        None,
+        _url("smtp", "smtps"),
+        "The mail server for letters to users: `smtp://user:password@host:587` (with STARTTLS), or "
+        "`smtps://…`. Unset, links are shown to the admin who asked for them.",
+        shown=False,
+    )
+    mail_from: str | None = _setting(
+        None, _sender, "The address those letters come from; needed with `ECHELONX_MAIL_URL`."
+    )
     failpoints: str = _setting(
         "",
         _text,
@@ -258,6 +276,10 @@ class Settings:
             values.setdefault("public_url", f"http://127.0.0.1:{values['port']}")
         settings = cls(**values)
         settings._check_answer()
+        if settings.mail_url and not settings.mail_from:
+            raise SettingsError(
+                "letters need a sender", field=f"{PREFIX}MAIL_FROM", remedy="set it to an address"
+            )
         if settings.failpoints and settings.mode == "production":
             raise SettingsError(
                 "failpoints are for tests", field=f"{PREFIX}FAILPOINTS", remedy="unset it"

@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
 import echelonx.tables  # noqa: F401  (every table is mapped before the first query)
+from accounts.mailer import Mailer, NoMailer
 from campaigns.template import load_content
 from channels.adapter import Ports
 from communications.content import ContentStore
@@ -22,6 +23,7 @@ from core.redis_buckets import RedisBuckets
 from core.secret import Vault, derive, load_key
 from core.settings import Settings
 from core.token import Signer
+from echelonx.mailer import SmtpMailer
 from echelonx.rings import CeleryBell
 from echelonx.witness import Witness
 from scheduling.bell import Bell, LocalBell
@@ -55,6 +57,8 @@ class Services:
     """Notes who looked at people."""
     outbound: Egress
     """The same for clients' endpoints, whose answers are of no use beyond a few words."""
+    mailer: Mailer
+    """Writes to users; to members, adapters do."""
     send_bell: LocalBell
     """Wakes this process's fan-out, lanes and care."""
     inbox_bell: LocalBell
@@ -71,6 +75,8 @@ class Services:
         if isinstance(self.buckets, RedisBuckets):
             self.buckets.close()
         self.witness.close()
+        if isinstance(self.mailer, SmtpMailer):
+            self.mailer.close()
         self.egress.close()
         self.outbound.close()
         self.engine.dispose()
@@ -114,6 +120,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
             total_timeout=ENDPOINT_SECONDS,
             max_body=ENDPOINT_ANSWER,
         ),
+        mailer=_mailer(settings, clock),
         send_bell=send,
         inbox_bell=inbox,
         bell=far or send,
@@ -126,6 +133,12 @@ def _buckets(settings: Settings, clock: Clock) -> Buckets:
     url = settings.rate_limit_url or (broker if broker and broker.startswith("redis") else None)
     own = MemoryBuckets(clock)
     return RedisBuckets(url, own) if url and settings.rate_limit else own
+
+
+def _mailer(settings: Settings, clock: Clock) -> Mailer:
+    if settings.mail_url and settings.mail_from:
+        return SmtpMailer(settings.mail_url, settings.mail_from, clock)
+    return NoMailer()
 
 
 def dispatcher(services: Services, owner: str) -> Dispatcher:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 
 from accounts.client import create_client
@@ -34,6 +35,13 @@ def product(database_url: str, tmp_path: Path, clock: ManualClock) -> Iterator[S
     services = build(settings, clock)
     yield services
     services.close()
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords with little work; how much is Argon2's business."""
+    little = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("accounts.password.HASHER", little)
 
 
 @pytest.fixture

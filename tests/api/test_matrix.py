@@ -111,7 +111,7 @@ def test_whatever_the_role_nothing_of_another_client_is_reached(
     before = snapshot(api)
     wrong = []
     for one in operations(app):
-        if "<" in one.path:
+        if "<" in one.path and not one.action.startswith("me:"):
             status = caller.ask(one.method, one.at(owned), one.body).status_code
             if status not in ((404, 422) if one.action in allowed(role) else (403,)):
                 wrong.append((one, status))

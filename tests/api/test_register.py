@@ -112,6 +112,8 @@ def owned(api: Caller, make: Factory) -> dict[str, Any]:
         "export_id": api.post("/exports", {"of": "members"})["id"],
         "communication_id": make.message(member["id"], to_address="ana@example.com"),
         "key_id": api.get("/api-keys")["data"][0]["id"],
+        "invitation_id": api.post("/invitations", {"email": "new@example.com"})["id"],
+        "session_id": 1,
     }
 
 
@@ -128,8 +130,9 @@ def test_what_is_anothers_does_not_exist_on_any_route(
         path = re.sub(r"<(\w+)>", lambda found: str(owned[found[1]]), shape)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             body = BODIES.get(shape) if method in ("POST", "PATCH", "PUT") else None
-            refused(stranger.ask(method, path, body), expected(app, rule))
-            tried += 1
+            if not shape.startswith("/me/"):  # of persons, not of keys: test_me.py
+                refused(stranger.ask(method, path, body), expected(app, rule))
+                tried += 1
 
     assert tried >= 25
     assert snapshot(api) == before
@@ -184,6 +187,7 @@ SINGLE = (
     "/api/v1/elevate/path",
     "/api/v1/elevate/people",
     "/api/v1/foundation",
+    "/api/v1/me",
     "/api/v1/prompts",
     "/api/v1/recipes",
     "/api/v1/recipes/preview",

@@ -22,6 +22,7 @@ CLOCK_FILE = "core/clock.py"
 
 EDGES = {
     "core/db.py": "write() is what edges commit with",
+    "api/attempts.py": "a try is counted whatever becomes of it",
     "api/auth.py": "that a key was used is noted whatever becomes of its request",
     "api/context.py": "a request commits after a good answer",
     "api/idempotency.py": "a key is taken before its request does anything",

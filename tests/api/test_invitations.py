@@ -1,0 +1,149 @@
+"""Mirrors api/invitations.py."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from accounts.client import Client, ClientStatus
+from accounts.user import Role, User
+from core.clock import ManualClock
+from core.db import Sessions, write
+from tests.api.caller import Caller, refused
+from tests.api.conftest import CallerOf
+from tests.api.people import PASSWORD, entered, settled, with_mail
+
+
+@pytest.fixture
+def nobody(app: Flask) -> Caller:
+    """Somebody without any proof."""
+    return Caller(app.test_client(), None)
+
+
+def token_of(made: dict[str, Any]) -> str:
+    """The text of a link that was shown."""
+    start, _, token = made["link"].partition("?token=")
+    assert start == "https://mail.example.com/account/invitation"
+    return str(token)
+
+
+def test_an_invitation_makes_an_account_with_its_role(
+    app: Flask, api: Caller, nobody: Caller, client_id: int
+) -> None:
+    made = api.post(
+        "/invitations", {"email": "Bo@Example.com", "role": "manager", "referral_code": "SPRING"}
+    )
+    accept = {"token": token_of(made), "password": PASSWORD, "first_name": "Bo"}
+    refused(nobody.ask("POST", "/invitations/accept", {**accept, "password": "password"}), 422)
+
+    assert nobody.post("/invitations/accept", accept) == {
+        "email": "bo@example.com", "client_id": client_id, "role": "manager",
+    }  # fmt: skip
+
+    me = entered(app, "bo@example.com").get("/me")
+    assert (me["role"], me["client_id"]) == ("manager", client_id)
+    assert (me["user"]["first_name"], me["user"]["email_verified"]) == ("Bo", False)
+    refused(nobody.ask("POST", "/invitations/accept", accept), 422)
+    (row,) = api.get("/invitations")["data"]
+    assert (row["status"], row["referral_code"]) == ("accepted", "SPRING")
+    assert "link" not in row
+    refused(api.ask("POST", "/invitations", {"email": "bo@example.com"}), 409)
+
+
+def test_a_link_that_was_mailed_is_not_shown_and_proves_the_address(
+    app: Flask, api: Caller, nobody: Caller
+) -> None:
+    box = with_mail(app)
+
+    assert api.post("/invitations", {"email": "bo@example.com"})["link"] is None
+    assert box.letters[0].to == "bo@example.com"
+    nobody.post("/invitations/accept", {"token": box.token, "password": PASSWORD})
+
+    assert entered(app, "bo@example.com").get("/me")["user"]["email_verified"]
+
+
+def test_a_link_ends_by_time_by_hand_by_the_next_and_with_its_client(
+    api: Caller, nobody: Caller, clock: ManualClock, sessions: Sessions, client_id: int
+) -> None:
+    def dead(made: dict[str, Any]) -> None:
+        body = {"token": token_of(made), "password": PASSWORD}
+        refused(nobody.ask("POST", "/invitations/accept", body), 422)
+
+    ask = {"email": "bo@example.com"}
+    first, second = api.post("/invitations", ask), api.post("/invitations", ask)
+    dead(first)
+    api.delete(f"/invitations/{second['id']}")
+    dead(second)
+    third = api.post("/invitations", ask)
+    with write(sessions) as session:
+        session.get_one(Client, client_id).status = ClientStatus.SUSPENDED
+    dead(third)
+    with write(sessions) as session:
+        session.get_one(Client, client_id).status = ClientStatus.ACTIVE
+    clock.advance(days=7)
+    dead(third)
+    assert {row["status"] for row in api.get("/invitations")["data"]} == {"revoked", "expired"}
+
+
+def test_nobody_invites_above_themselves(
+    app: Flask, api: Caller, sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    refused(api.ask("POST", "/invitations", {"email": "a@example.com", "role": "super_admin"}), 422)
+    settled(sessions, clock, client_id, role=Role.MANAGER)
+    with write(sessions) as session:
+        session.execute(
+            User.metadata.tables["client_roles"].update().values(permissions=["users:write"])
+        )
+    manager = entered(app)
+
+    refused(manager.ask("POST", "/invitations", {"email": "a@example.com", "role": "admin"}), 403)
+    assert manager.post("/invitations", {"email": "a@example.com", "role": "manager"})
+
+
+def test_an_account_of_another_client_keeps_its_password(
+    app: Flask, api: Caller, stranger: Caller, nobody: Caller, sessions: Sessions,
+    clock: ManualClock, client_id: int,
+) -> None:  # fmt: skip
+    """B041: a link for one client gives nothing at another, and takes over no account."""
+    settled(sessions, clock, client_id)
+    made = stranger.post("/invitations", {"email": "ana@example.com", "role": "user"})
+    theirs = stranger.get("/me")["client_id"]
+    body = {"token": token_of(made)}
+
+    refused(nobody.ask("POST", "/invitations/accept", {**body, "password": "an intruder's"}), 403)
+    wrong = {**body, "password": PASSWORD, "client_id": client_id}
+    refused(nobody.ask("POST", "/invitations/accept", wrong), 422)
+    accepted = nobody.post("/invitations/accept", {**body, "password": PASSWORD})
+
+    assert accepted["client_id"] == theirs
+    places = {one["client_id"]: one["role"] for one in entered(app).get("/me")["clients"]}
+    assert places == {client_id: "admin", theirs: "user"}
+    own = api.post("/invitations", {"email": "bo@example.com"})
+    refused(stranger.ask("DELETE", f"/invitations/{own['id']}"), 404)
+    assert [row["id"] for row in stranger.get("/invitations")["data"]] == [made["id"]]
+
+
+def test_many_are_invited_at_once_and_each_is_answered_for(
+    api: Caller, sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    settled(sessions, clock, client_id)
+    emails = ["bo@example.com", "no address", "ana@example.com", "cy@example.com"]
+
+    results = api.post("/invitations/bulk", {"invitations": [{"email": one} for one in emails]})
+
+    states = [one["status"] for one in results["results"]]
+    assert states == ["invited", "failed", "failed", "invited"]
+    assert (results["results"][1]["pointer"], results["results"][2]["code"]) == (
+        "/email",
+        "conflict",
+    )
+    assert len(api.get("/invitations")["data"]) == 2
+    many = {"invitations": [{"email": f"{n}@example.com"} for n in range(201)]}
+    refused(api.ask("POST", "/invitations/bulk", many), 422)
+
+
+def test_only_who_may_write_users_invites(caller_of: CallerOf, client_id: int) -> None:
+    writer = caller_of(client_id, scopes=["read", "write"])
+
+    refused(writer.ask("POST", "/invitations", {"email": "a@example.com"}), 403)
+    refused(writer.ask("GET", "/invitations"), 403)
