@@ -81,7 +81,10 @@ class ClientRole(Base):
     """One user's role at one client."""
 
     __tablename__ = "client_roles"
-    __table_args__ = (UniqueConstraint("user_id", "client_id"), Index(None, "client_id"))
+    __table_args__ = (
+        UniqueConstraint("user_id", "client_id"),
+        Index(None, "client_id", "user_id"),
+    )
 
     id: Mapped[Id]
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))

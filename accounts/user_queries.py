@@ -68,13 +68,20 @@ def users_page(
     limit: int = 50,
 ) -> list[Seen]:
     """Return up to `limit` users, oldest first, after id `after`; each of `words` must be met."""
-    query = _alive(client_id).where(User.id > after)
-    if role is not None:
-        query = query.where(_has(client_id, role))
+    key: Any = User.id
+    query = select(User).where(User.deleted_at.is_(None), User.id > after, *_met(words or ""))
+    if client_id is not None:
+        # In the order of the index by client and user, which says where a page begins.
+        key = ClientRole.user_id
+        query = query.join(ClientRole, key == User.id)
+        query = query.where(ClientRole.client_id == client_id, key > after)
+        query = query if role is None else query.where(ClientRole.role == role)
+    elif role is not None:
+        query = query.where(_has(None, role))
     if status is not None:
         query = query.where(User.status == status)
-    query = query.where(*_met(words or ""))
-    return _seen(session, client_id, session.scalars(query.order_by(User.id).limit(limit)).all())
+    query = query.order_by(key).limit(limit)
+    return _seen(session, client_id, session.scalars(query).all())
 
 
 def search_users(
