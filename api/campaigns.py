@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from api.context import audit, client_id, clock, db, ring_after_commit
 from api.openapi import Resource
-from api.paging import all_of, by_id, paged
+from api.paging import all_of, sorted_page
 from api.schemas.campaign import (
     CampaignChangesSchema,
     CampaignSchema,
@@ -16,7 +16,7 @@ from api.schemas.campaign import (
     RunSchema,
     StatisticsSchema,
 )
-from api.schemas.page import PageQuery, page_of
+from api.schemas.page import PageQuery, page_of, sort_by
 from campaigns import campaign as campaigns
 from campaigns import control, preflight, queries
 from campaigns.campaign import Campaign, CampaignStatus, CampaignType
@@ -33,6 +33,7 @@ class CampaignsQuery(PageQuery):
 
     status = fields.Enum(CampaignStatus, by_value=True, load_default=None)
     type = fields.Enum(CampaignType, by_value=True, load_default=None)
+    sort = sort_by("-id", "name", "created_at", "updated_at")
 
 
 def shown(campaign: Campaign) -> dict[str, Any]:
@@ -55,17 +56,17 @@ def found(campaign_id: int) -> dict[str, Any]:
 @bp.response(200, page_of(CampaignSchema))
 def list_campaigns(query: dict[str, Any]) -> dict[str, Any]:
     """List campaigns, newest first."""
-    page = paged(
+    page = sorted_page(
         query,
-        lambda before, limit: queries.campaigns_page(
+        Campaign,
+        lambda walk, limit: queries.campaigns_page(
             db(),
             client_id(),
             status=query["status"],
             type=query["type"],
-            before=before,
+            walk=walk,
             limit=limit,
         ),
-        by_id,
     )
     return page | {"data": [shown(campaign) for campaign in page["data"]]}
 

@@ -7,7 +7,7 @@ from marshmallow import fields
 
 from api.context import audit, client_id, clock, db, ring_after_commit, services
 from api.openapi import Resource
-from api.paging import by_id, paged
+from api.paging import sorted_page
 from api.schemas.communication import (
     CHANNELS,
     REASONS,
@@ -21,7 +21,7 @@ from api.schemas.communication import (
     WrittenSchema,
 )
 from api.schemas.field import Digits
-from api.schemas.page import PageQuery, page_of
+from api.schemas.page import PageQuery, page_of, sort_by
 from campaigns.direct import Outcome, Written, write_message, write_messages
 from campaigns.draft import Cap, Draft, Wording
 from channels.channel import Channel
@@ -45,6 +45,7 @@ class LogQuery(PageQuery):
     channel = fields.String(load_default=None, validate=CHANNELS)
     status = fields.String(load_default=None, validate=STATUSES)
     reason = fields.String(load_default=None, validate=REASONS)
+    sort = sort_by("-id")
 
 
 def shown(rows: list[Communication]) -> list[dict[str, Any]]:
@@ -71,12 +72,12 @@ def list_communications(query: dict[str, Any]) -> dict[str, Any]:
         "status": Status(query["status"]) if query["status"] else None,
         "reason": Reason(query["reason"]) if query["reason"] else None,
     }
-    page = paged(
+    page = sorted_page(
         query,
-        lambda before, limit: queries.communications_page(
-            db(), client_id(), before=before, limit=limit, **chosen
+        Communication,
+        lambda walk, limit: queries.communications_page(
+            db(), client_id(), walk=walk, limit=limit, **chosen
         ),
-        by_id,
     )
     return page | {"data": shown(list(page["data"]))}
 

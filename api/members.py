@@ -7,7 +7,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from api import body
 from api.context import actor, client_id, clock, db, services
 from api.openapi import Resource
-from api.paging import all_of, by_id, paged
+from api.paging import all_of, sorted_page
 from api.schemas.field import Digits
 from api.schemas.member import (
     ConsentSchema,
@@ -18,14 +18,12 @@ from api.schemas.member import (
     MemberStatisticsSchema,
     NewMemberSchema,
 )
-from api.schemas.page import PageQuery, page_of
+from api.schemas.page import PageQuery, page_of, sort_by
 from communications.communication import Reason
 from communications.ledger import skip_queued
 from communications.upcoming import upcoming
 from core.address import normalise_email
 from core.condition.ast import Condition
-from core.condition.check import nearest
-from core.errors import InvalidError
 from members import consent, edit, queries
 from members.errors import MemberNotFoundError
 from members.identity import EXTERNAL, identities
@@ -40,8 +38,6 @@ bp = Resource("members", about="People who can be messaged")
 COLUMNS = tuple(c.key for c in Member.__table__.columns if c.computed is None)
 ID = "<int(min=1,max=9223372036854775807):member_id>"
 ADDRESS = ("id", "channel", "value", "state", "is_primary", "doubt")
-ALWAYS = frozenset({"id", "version"})
-"""Fields that are shown whatever is asked for."""
 
 
 class MembersQuery(PageQuery):
@@ -60,12 +56,7 @@ class MembersQuery(PageQuery):
         validate=validate.Length(max=128),
         metadata={"description": "the client's own id, also of a member that was merged"},
     )
-    fields_ = fields.String(
-        data_key="fields",
-        load_default=None,
-        validate=validate.Length(max=1000),
-        metadata={"description": "names of fields to show, with commas between; id is always"},
-    )
+    sort = sort_by("id")
     count = fields.Boolean(
         load_default=False,
         metadata={"description": "count them too: exactly up to 10,000, then by estimate"},
@@ -118,23 +109,18 @@ def list_members(query: dict[str, Any]) -> dict[str, Any]:
     """List members, oldest first; all, by email, by their own id, or those a rule means."""
     if query["email"] is not None:
         email = normalise_email(query["email"], field="email")
-        return _sparse(all_of(shown(queries.member_by_email(db(), client_id(), email))), query)
+        return all_of(shown(queries.member_by_email(db(), client_id(), email)))
     if query["member_id"] is not None:
-        return _sparse(all_of(shown(_by_key(query["member_id"]))), query)
+        return all_of(shown(_by_key(query["member_id"])))
     condition = rule_in(query["match"])
-    page = paged(
+    page = sorted_page(
         query,
-        lambda after, limit: queries.members_page(
-            db(),
-            client_id(),
-            condition=condition,
-            now=clock().now(),
-            after=after or 0,
-            limit=limit,
+        Member,
+        lambda walk, limit: queries.members_page(
+            db(), client_id(), condition=condition, now=clock().now(), walk=walk, limit=limit
         ),
-        by_id,
     )
-    page = _sparse(page | {"data": shown(list(page["data"]))}, query)
+    page |= {"data": shown(list(page["data"]))}
     if query["count"]:
         found = queries.count_members(db(), client_id(), condition=condition, now=clock().now())
         page |= {"count": found.value, "count_is_exact": found.exact}
@@ -149,24 +135,6 @@ def rule_in(match: str | None) -> Condition | None:
         return condition_of(match)
     rule = body.parsed(match)
     return condition_of(rule if isinstance(rule, dict) else {})
-
-
-def _sparse(page: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
-    """Leave the fields that were asked for, where any were."""
-    if query["fields_"] is None:
-        return page
-    names = {name.strip() for name in query["fields_"].split(",")} - {""}
-    unknown = sorted(names - set(MemberSchema().fields))
-    if unknown:
-        raise InvalidError(
-            f"members have no field “{unknown[0][:80]}”",
-            field="query:/fields",
-            remedy=nearest(unknown[0], MemberSchema().fields),
-        )
-    kept = names | ALWAYS
-    return page | {
-        "data": [{name: row[name] for name in row if name in kept} for row in page["data"]]
-    }
 
 
 def _by_key(key: str) -> list[Member]:

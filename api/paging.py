@@ -1,12 +1,15 @@
 """Paging: a query's rows as an envelope with a cursor (keyset, never an offset)."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flask import g
 
+from api import body
+from core.db import UtcDateTime
 from core.errors import InvalidError
-from core.page import decode_cursor, encode_cursor, page_of
+from core.page import Walk, decode_cursor, encode_cursor, page_of
 
 T = TypeVar("T")
 
@@ -25,14 +28,62 @@ def paged(
     return {"data": page.items, "next_cursor": page.next_cursor}
 
 
+def sorted_page(
+    query: dict[str, Any], model: Any, rows: Callable[[Walk, int], Sequence[T]]
+) -> dict[str, Any]:
+    """Return the page that `query` (`limit`, `cursor`, `sort`) asks for of a list of `model`s.
+
+    A cursor holds the sort, the column's value and the id, so that it only goes on in its order.
+    """
+    sort, limit = query["sort"], query["limit"]
+    column = sort.removeprefix("-")
+    dated = isinstance(model.__table__.c[column].type, UtcDateTime)
+    walk = Walk(column, sort.startswith("-"), _place(query["cursor"], sort, dated=dated))
+    mark = () if column == "id" else (sort,)
+    page = page_of(rows(walk, limit + 1), limit, lambda row: encode_cursor(*mark, *walk.keys(row)))
+    return {"data": page.items, "next_cursor": page.next_cursor}
+
+
+def _place(cursor: str | None, sort: str, *, dated: bool) -> tuple[Any, ...] | None:
+    if cursor is None:
+        return None
+    if sort in ("id", "-id"):
+        return (_edge(cursor),)
+    values = decode_cursor(cursor)
+    if len(values) == 3 and values[0] == sort and isinstance(values[1], str):
+        body.check_text("cursor", values[1:2])
+        value = _instant(values[1]) if dated else values[1]
+        if value is not None and _is_id(values[2]):
+            return value, values[2]
+    raise _foreign()
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.utcoffset() is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _foreign() -> InvalidError:
+    return InvalidError(
+        "this is not a cursor of this list in this order",
+        field="cursor",
+        remedy="start without a cursor",
+    )
+
+
 def _edge(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     values = decode_cursor(cursor)
-    if len(values) != 1 or type(values[0]) is not int or not 0 <= values[0] < 2**63:
-        raise InvalidError(
-            "this is not a cursor of this list", field="cursor", remedy="start without a cursor"
-        )
+    if len(values) != 1 or not _is_id(values[0]):
+        raise _foreign()
     return int(values[0])
 
 

@@ -44,6 +44,7 @@ from api import (
     segments,
     shelf,
     sign_in,
+    sparse,
     suppressions,
     templates,
     tiers,
@@ -104,7 +105,7 @@ def register(app: Flask) -> None:
     idempotency.install(app)
     etag.install(app)
     made = openapi.make(app)
-    made.finishing += [headers.describe, examples.describe]
+    made.finishing += [headers.describe, examples.describe, sparse.describe]
     viewer.install(app)
     for resource in RESOURCES:
         made.register_blueprint(resource.bp)

@@ -6,8 +6,8 @@ from typing import Any
 
 from api.context import actor, audit, client_id, clock, db
 from api.openapi import Resource
-from api.paging import all_of, by_id, paged
-from api.schemas.page import PageQuery, page_of
+from api.paging import all_of, sorted_page
+from api.schemas.page import PageQuery, page_of, sort_by
 from api.schemas.segment import (
     CountSchema,
     EditQuestionSchema,
@@ -37,6 +37,12 @@ from members.segment import Segment, SegmentKind, belonging, condition_of, creat
 
 bp = Resource("segments", about="Named rules over members")
 ID = "<int(min=1,max=9223372036854775807):segment_id>"
+
+
+class SegmentsQuery(PageQuery):
+    """How segments are listed."""
+
+    sort = sort_by("id", "name", "created_at", "updated_at")
 
 
 def shown(segment: Segment) -> dict[str, Any]:
@@ -74,16 +80,14 @@ def rule_of(data: dict[str, Any]) -> Any:
 
 
 @bp.get("/segments")
-@bp.arguments(PageQuery, location="query")
+@bp.arguments(SegmentsQuery, location="query")
 @bp.response(200, page_of(SegmentSchema))
 def list_segments(query: dict[str, Any]) -> dict[str, Any]:
     """List segments, oldest first."""
-    page = paged(
+    page = sorted_page(
         query,
-        lambda after, limit: queries.segments_page(
-            db(), client_id(), after=after or 0, limit=limit
-        ),
-        by_id,
+        Segment,
+        lambda walk, limit: queries.segments_page(db(), client_id(), walk=walk, limit=limit),
     )
     return page | {"data": [shown(segment) for segment in page["data"]]}
 

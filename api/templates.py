@@ -6,8 +6,8 @@ from marshmallow import fields
 
 from api.context import client_id, clock, db
 from api.openapi import Resource
-from api.paging import all_of, by_id, paged
-from api.schemas.page import PageQuery, page_of
+from api.paging import all_of, sorted_page
+from api.schemas.page import PageQuery, page_of, sort_by
 from api.schemas.template import (
     FacesSchema,
     NewTemplateSchema,
@@ -37,6 +37,7 @@ class TemplatesQuery(PageQuery):
     """Which templates."""
 
     channel = fields.Enum(Channel, by_value=True, load_default=None)
+    sort = sort_by("-id", "name", "created_at", "updated_at")
 
 
 @bp.get("/templates")
@@ -44,12 +45,12 @@ class TemplatesQuery(PageQuery):
 @bp.response(200, page_of(TemplateSchema))
 def list_templates(query: dict[str, Any]) -> dict[str, Any]:
     """List templates, newest first."""
-    page = paged(
+    page = sorted_page(
         query,
-        lambda before, limit: queries.templates_page(
-            db(), client_id(), channel=query["channel"], before=before, limit=limit
+        Template,
+        lambda walk, limit: queries.templates_page(
+            db(), client_id(), channel=query["channel"], walk=walk, limit=limit
         ),
-        by_id,
     )
     return page | {"data": [shown(template) for template in page["data"]]}
 

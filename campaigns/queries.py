@@ -8,6 +8,7 @@ from campaigns.errors import CampaignNotFoundError, RunNotFoundError
 from campaigns.run import Run
 from campaigns.template import Template
 from channels.channel import Channel
+from core.page import NEWEST, Walk
 
 
 def campaign(session: Session, client_id: int, campaign_id: int) -> Campaign:
@@ -30,18 +31,16 @@ def campaigns_page(
     *,
     status: CampaignStatus | None = None,
     type: CampaignType | None = None,
-    before: int | None = None,
+    walk: Walk = NEWEST,
     limit: int = 50,
 ) -> list[Campaign]:
-    """Return up to `limit` campaigns, newest first, older than id `before`."""
+    """Return up to `limit` campaigns, newest first or as `walk` says."""
     conditions = [Campaign.client_id == client_id, Campaign.deleted_at.is_(None)]
     if status is not None:
         conditions.append(Campaign.status == status)
     if type is not None:
         conditions.append(Campaign.type == type)
-    if before is not None:
-        conditions.append(Campaign.id < before)
-    query = select(Campaign).where(*conditions).order_by(Campaign.id.desc()).limit(limit)
+    query = walk.over(select(Campaign).where(*conditions), Campaign, limit)
     return list(session.scalars(query))
 
 
@@ -61,19 +60,17 @@ def templates_page(
     client_id: int,
     *,
     channel: Channel | None = None,
-    before: int | None = None,
+    walk: Walk = NEWEST,
     limit: int = 50,
 ) -> list[Template]:
-    """Return up to `limit` templates, newest first, older than id `before`."""
+    """Return up to `limit` templates, newest first or as `walk` says."""
     conditions: list[ColumnElement[bool]] = [
         Template.client_id == client_id,
         Template.deleted_at.is_(None),
     ]
     if channel is not None:
         conditions.append(Template.channel == channel)
-    if before is not None:
-        conditions.append(Template.id < before)
-    query = select(Template).where(*conditions).order_by(Template.id.desc()).limit(limit)
+    query = walk.over(select(Template).where(*conditions), Template, limit)
     return list(session.scalars(query))
 
 

@@ -15,6 +15,7 @@ from communications.content import ContentStore
 from communications.errors import CommunicationNotFoundError
 from communications.event import CommunicationEvent
 from communications.status import ACCEPTED, OPEN, REACHED, Status
+from core.page import NEWEST, Walk
 from members.address import MemberAddress
 
 C = Communication
@@ -38,10 +39,10 @@ def communications_page(
     channel: Channel | None = None,
     status: Status | None = None,
     reason: Reason | None = None,
-    before: int | None = None,
+    walk: Walk = NEWEST,
     limit: int = 50,
 ) -> list[Communication]:
-    """Return up to `limit` rows, newest first, older than id `before`."""
+    """Return up to `limit` rows, newest first or as `walk` says."""
     conditions: list[ColumnElement[bool]] = [C.client_id == client_id]
     filters = {
         C.member_id: member_id,
@@ -52,9 +53,7 @@ def communications_page(
         C.reason: reason,
     }
     conditions += [column == value for column, value in filters.items() if value is not None]
-    if before is not None:
-        conditions.append(C.id < before)
-    return list(session.scalars(select(C).where(*conditions).order_by(C.id.desc()).limit(limit)))
+    return list(session.scalars(walk.over(select(C).where(*conditions), C, limit)))
 
 
 @dataclass(frozen=True, slots=True)

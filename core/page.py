@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from sqlalchemy import ColumnElement, Select, and_, or_
+
 from core.errors import InvalidError
 
 T = TypeVar("T")
@@ -27,6 +29,40 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The way through a list: by a column that is never NULL, then by id, up or down."""
+
+    column: str = "id"
+    descending: bool = False
+    edge: tuple[Any, ...] | None = None
+    """Where to go on: the keys of the last row that was seen."""
+
+    def keys(self, row: Any) -> tuple[Any, ...]:
+        """Return what a row is sorted by."""
+        return (row.id,) if self.column == "id" else (getattr(row, self.column), row.id)
+
+    def over(self, query: Select[Any], model: Any, limit: int) -> Select[Any]:
+        """Return the next `limit` rows of a query over `model`."""
+        keys = self.keys(model)
+        if self.edge is not None:
+            query = query.where(_beyond(keys, self.edge, self.descending))
+        return query.order_by(*(key.desc() if self.descending else key for key in keys)).limit(
+            limit
+        )
+
+
+OLDEST, NEWEST = Walk(), Walk(descending=True)
+
+
+def _beyond(keys: tuple[Any, ...], edge: tuple[Any, ...], descending: bool) -> ColumnElement[bool]:
+    first, value = keys[0], edge[0]
+    further: ColumnElement[bool] = first < value if descending else first > value
+    if len(keys) == 1:
+        return further
+    return or_(further, and_(first == value, _beyond(keys[1:], edge[1:], descending)))
 
 
 def encode_cursor(*values: str | float | bool | datetime | None) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.condition.ast import Condition
 from core.db import is_sqlite
+from core.page import OLDEST, Walk
 from core.rows import among
 from core.sql import ample_memory, estimated_rows
 from members.address import MemberAddress
@@ -94,17 +95,18 @@ def members_page(
     condition: Condition | None = None,
     now: datetime | None = None,
     after: int = 0,
+    walk: Walk | None = None,
     limit: int = 50,
 ) -> list[Member]:
-    """Return up to `limit` members after id `after`, oldest first; all, or those meant.
+    """Return up to `limit` members; all, or those meant: after id `after`, or as `walk` says.
 
     `now` is needed with a condition: it is what “in the last 30 days” counts back from.
     """
     clauses: tuple[ColumnElement[bool], ...] = (M.client_id == client_id, M.deleted_at.is_(None))
     if condition is not None and now is not None:
         clauses = meant(session, client_id, condition, now)
-    query = select(M).where(*clauses, M.id > after).order_by(M.id).limit(limit)
-    return list(session.scalars(query))
+    walk = walk or Walk(edge=(after,))
+    return list(session.scalars(walk.over(select(M).where(*clauses), M, limit)))
 
 
 EXACT = 10_000
@@ -221,16 +223,11 @@ def _segment(session: Session, client_id: int, which: ColumnElement[bool], missi
 
 
 def segments_page(
-    session: Session, client_id: int, *, after: int = 0, limit: int = 50
+    session: Session, client_id: int, *, walk: Walk = OLDEST, limit: int = 50
 ) -> list[Segment]:
-    """Return up to `limit` segments after id `after`."""
-    query = (
-        select(Segment)
-        .where(Segment.client_id == client_id, Segment.deleted_at.is_(None), Segment.id > after)
-        .order_by(Segment.id)
-        .limit(limit)
-    )
-    return list(session.scalars(query))
+    """Return up to `limit` segments, oldest first or as `walk` says."""
+    query = select(Segment).where(Segment.client_id == client_id, Segment.deleted_at.is_(None))
+    return list(session.scalars(walk.over(query, Segment, limit)))
 
 
 def suppressions_page(

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from core.clock import ManualClock
 from core.page import encode_cursor
 from tests.api.caller import Caller, pointers, refused
 
@@ -75,3 +76,77 @@ def test_an_unknown_parameter_is_refused_rather_than_ignored(api: Caller) -> Non
 def test_200_rows_may_be_asked_for(api: Caller) -> None:
     for path in LISTS:
         assert api.get(path, limit=200) == {"data": [], "next_cursor": None}
+
+
+SORTED = {
+    "/segments": ("id", [{"name": name, "text": "everyone"} for name in "BCA"]),
+    "/templates": ("-id", [{"name": n, "channel": "sms", "text": "Hello"} for n in "BCA"]),
+    "/campaigns": ("-id", [{"name": n, "type": "sms", "target_audience": {"rule": "everyone"}}
+                           for n in "BCA"]),
+}  # fmt: skip
+
+
+def test_a_list_is_sorted_by_what_it_offers_and_its_pages_stay_in_order(
+    api: Caller, clock: ManualClock
+) -> None:
+    for path, (_, bodies) in SORTED.items():
+        for body in [*bodies, bodies[0] | {"name": "D"}]:
+            api.post(path, body)
+        clock.advance(minutes=1)
+        api.post(path, bodies[0] | {"name": "E"})  # the others came at the same instant
+        for sort, names in {
+            "name": "ABCDE",
+            "-name": "EDCBA",
+            "created_at": "BCADE",
+            "-created_at": "EDACB",
+            "id": "BCADE",
+            "-id": "EDACB",
+        }.items():
+            assert walked(api, path, sort) == names, (path, sort)
+
+
+def walked(api: Caller, path: str, sort: str) -> str:
+    seen, cursor = "", None
+    while True:
+        on = {"cursor": cursor} if cursor else {}
+        page = api.get(path, limit=2, sort=sort, fields="name", **on)
+        assert all(set(row) <= {"id", "version", "name"} for row in page["data"])
+        seen += "".join(row["name"] for row in page["data"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return seen
+
+
+def test_a_sort_that_is_not_offered_is_refused(api: Caller) -> None:
+    """B012."""
+    for path in (*SORTED, "/members", "/communications"):
+        for sort in ("password_hash", "(select 1)", "name;--", "-", "--id", "client_id", ""):
+            problem = refused(api.ask("GET", path, sort=sort), 422)
+            assert pointers(problem) == {"query:/sort"}
+            assert "-id" in problem["errors"][0]["detail"]
+
+
+def test_a_cursor_of_another_order_is_refused(api: Caller) -> None:
+    instant = "2026-11-21T12:00:00+00:00"
+    for sort, cursor in (
+        ("name", encode_cursor(1)),
+        ("name", encode_cursor("-name", "A", 1)),
+        ("name", encode_cursor("name", 1, 1)),
+        ("name", encode_cursor("name", "A", True)),
+        ("created_at", encode_cursor("created_at", "A", 1)),
+        ("created_at", encode_cursor("created_at", instant[:19], 1)),
+        ("created_at", encode_cursor("created_at", "0001-01-01T00:00:00+23:59", 1)),
+        ("name", encode_cursor("name", "\x00", 1)),
+        ("id", encode_cursor("name", "A", 1)),
+    ):
+        answer = api.ask("GET", "/segments", sort=sort, cursor=cursor)
+        assert pointers(refused(answer, 422)) == {"query:/cursor"}, (sort, cursor)
+
+
+def test_fields_that_are_not_there_are_refused(api: Caller) -> None:
+    api.post("/segments", {"name": "A", "text": "everyone"})
+
+    problem = refused(api.ask("GET", "/segments", fields="id,nam"), 422)
+
+    assert pointers(problem) == {"query:/fields"}
+    assert "name" in problem["errors"][0]["remedy"]

@@ -8,6 +8,7 @@ from campaigns.queries import campaign, campaigns_page, run, runs, templates_pag
 from channels.channel import Channel
 from core.clock import ManualClock
 from core.db import Sessions, read, write
+from core.page import Walk
 from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember
 
 
@@ -18,7 +19,7 @@ def test_campaigns_come_newest_first_a_page_at_a_time(
 
     with read(sessions) as session:
         page = campaigns_page(session, client_id, limit=2)
-        rest = campaigns_page(session, client_id, before=page[-1].id)
+        rest = campaigns_page(session, client_id, walk=Walk(descending=True, edge=(page[-1].id,)))
 
     assert [found.id for found in page] == [third, second]
     assert [found.id for found in rest] == [first]
@@ -49,7 +50,9 @@ def test_templates_come_newest_first_and_by_channel(
     with read(sessions) as session:
         every = templates_page(session, client_id)
         sms = templates_page(session, client_id, channel=Channel.SMS)
-        older = templates_page(session, client_id, before=every[0].id, limit=1)
+        older = templates_page(
+            session, client_id, walk=Walk(descending=True, edge=(every[0].id,)), limit=1
+        )
 
     assert [found.id for found in every] == sorted(template_ids.values(), reverse=True)
     assert [found.id for found in sms] == [template_ids[Channel.SMS]]

@@ -14,6 +14,7 @@ from communications.settle import Settled, settle
 from communications.status import Status
 from communications.urls import Urls
 from core.db import write
+from core.page import Walk
 from core.token import Signer
 from members.address import MemberAddress
 from members.member import Member
@@ -120,7 +121,9 @@ def test_pages_go_back_in_time_and_filter(make_rows, sessions, client_id) -> Non
     with sessions() as session:
         page = queries.communications_page(session, client_id, limit=2)
         assert [row.id for row in page] == [skipped, ids[4]]
-        page = queries.communications_page(session, client_id, before=ids[2], limit=10)
+        page = queries.communications_page(
+            session, client_id, walk=Walk(descending=True, edge=(ids[2],)), limit=10
+        )
         assert [row.id for row in page] == [ids[1], ids[0]]
         page = queries.communications_page(session, client_id, reason=Reason.NO_CONSENT)
         assert [row.id for row in page] == [skipped]
