@@ -49,9 +49,8 @@ class Walk:
         keys = self.keys(model)
         if self.edge is not None:
             query = query.where(_beyond(keys, self.edge, self.descending))
-        return query.order_by(*(key.desc() if self.descending else key for key in keys)).limit(
-            limit
-        )
+        order = [key.desc() if self.descending else key for key in keys]
+        return query.order_by(*order).limit(limit)
 
 
 OLDEST, NEWEST = Walk(), Walk(descending=True)
