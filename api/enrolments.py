@@ -37,7 +37,9 @@ ENROLMENT = "<int(min=1,max=9223372036854775807):enrolment_id>"
 @bp.response(200, page_of(StandingSchema))
 def list_people(query: dict[str, Any], journey_id: int) -> dict[str, Any]:
     """List who is inside, the first who came first: step, since, next look, and why they wait."""
-    which = Which(**{name: query[name] for name in query if name not in ("limit", "cursor")})
+    which = Which(
+        **{name: query[name] for name in query if name not in ("limit", "cursor", "fields_")}
+    )
     return paged(
         query,
         lambda after, limit: people_page(
