@@ -128,6 +128,11 @@ def test_keys_and_users_are_made(call: Call, shop: dict[str, Any]) -> None:
 
     assert key.out.startswith("ex_")
     assert user.json["email"] == "mia@shop.example"
+    again = call("user", "reset-password", "mia@shop.example", "--json")
+    assert again.json["password"] != user.json["password"]
+    top = call("user", "add", "top@shop.example", "--role", "super_admin", "--json")
+    assert top.json["client"] is None
+    assert call("user", "reset-password", "nobody@shop.example").code == 1
 
 
 def test_an_empty_shop_has_empty_lists(call: Call, shop: dict[str, Any]) -> None:
