@@ -1,0 +1,44 @@
+"""Mirrors echelonx/mailer.py, against a mail server on this machine."""
+
+from email import message_from_bytes
+from email.policy import default
+
+from accounts.mailer import letter_of
+from core.clock import ManualClock
+from echelonx.mailer import SmtpMailer
+from tests.channels.loopback import SmtpServer, running
+from tests.conftest import NOON
+
+LINK = "https://mail.example.com/account/reset?token=abc"
+
+
+def test_a_letter_is_handed_over_whole() -> None:
+    with running(SmtpServer()) as server:
+        mailer = SmtpMailer(
+            f"smtp://127.0.0.1:{server.port}", "shop@example.com", ManualClock(NOON)
+        )
+        mailer.send(letter_of("reset", to="ana@example.com", link=LINK))
+        mailer.close()
+        (sent,) = server.messages
+
+    letter = message_from_bytes(sent, policy=default)
+    assert (letter["From"], letter["To"]) == ("shop@example.com", "ana@example.com")
+    assert letter["Date"] == "Sat, 21 Nov 2026 12:00:00 -0000"
+    assert LINK in letter.get_body().get_content().splitlines()  # type: ignore[union-attr]
+
+
+def test_a_server_that_is_away_stops_nobody() -> None:
+    with running(SmtpServer()) as server:
+        port = server.port
+    mailer = SmtpMailer(f"smtp://127.0.0.1:{port}", "shop@example.com", ManualClock(NOON))
+
+    mailer.send(letter_of("verify", to="ana@example.com", link=LINK))
+    mailer.close()
+
+
+def test_what_a_client_calls_itself_writes_no_header() -> None:
+    """B023."""
+    letter = letter_of("invitation", to="a@b.de", link=LINK, client="A\r\nBcc: x@y.de", who="B\nC")
+
+    assert letter.subject == "You are invited to A Bcc: x@y.de"
+    assert letter.text.startswith("B C invites you")
