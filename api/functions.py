@@ -43,14 +43,14 @@ USERS = {
     "updateUser": _F("PATCH /users/{user_id}"),
     "deleteUser": _F("DELETE /users/{user_id}"),
     "getUserStats": _F("GET /users/statistics"),
-    "updateLastLogin": _F(None),
+    "updateLastLogin": _F("POST /sign-in", "every sign-in is counted"),
     "getUsersByRole": _F("GET /users", "`role`"),
     "searchUsers": _F("GET /users/search"),
     "bulkUpdateUsers": _F("POST /users/bulk-edits"),
     "getUserActivity": _F("GET /users/{user_id}/activity"),
-    "resetPassword": _F(None),
-    "verifyEmail": _F(None),
-    "enableTwoFactor": _F(None),
+    "resetPassword": _F("POST /password-resets", "then `/confirm`", "user reset-password"),
+    "verifyEmail": _F("POST /email-verifications"),
+    "enableTwoFactor": _F("POST /me/two-factor", "then `/confirm`"),
     "getUserPermissions": _F(
         "GET /users/{user_id}/permissions", "change: `PUT /users/{user_id}/permissions`"
     ),

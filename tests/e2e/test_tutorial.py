@@ -1,5 +1,6 @@
-"""docs/tutorial/nurture.md, line by line, as a student would type it."""
+"""docs/tutorial/nurture.md and with-curl.md, line by line, as a newcomer would type them."""
 
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import until
+from tests.e2e.processes import free_port, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
@@ -59,3 +60,33 @@ def test_the_nurture_tutorial_does_what_it_says(tmp_path: Path) -> None:
         "2 of 2 scenarios hold" in said["echelonx journey test nurture.journey nurture.scenarios"]
     )
     assert "wait" in said["echelonx journey plan nurture.journey"]
+
+
+def test_a_newcomer_gets_from_signing_in_to_a_result_with_curl_alone(tmp_path: Path) -> None:
+    text = (ROOT / "docs/tutorial/with-curl.md").read_text(encoding="utf-8")
+    ports = {"8000": str(free_port()), "2525": str(free_port())}
+    for shown, free in ports.items():
+        text = text.replace(shown, free)
+    lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+    assert len([line for line in lines if "curl" in line or line.startswith("api ")]) > 12
+    script = "\n".join(
+        [
+            f"export ECHELONX_PORT={ports['8000']} ECHELONX_PUBLIC_URL=http://127.0.0.1:{ports['8000']}",
+            "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT",
+            *lines,
+            "wait",
+        ]
+    )
+
+    said = typed(script, tmp_path)
+
+    answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert any(one.get("actor") == "user:1" for one in answers)
+    assert any((one.get("created"), one.get("rejected")) == (3, 1) for one in answers)
+    log = next(one["data"] for one in answers if "data" in one)
+    assert sorted((row["status"], row["reason"]) for row in log) == [
+        ("sent", None),
+        ("sent", None),
+        ("skipped", "no_consent"),
+    ]
+    assert len((tmp_path / "accepted.jsonl").read_text().splitlines()) == 2
