@@ -72,14 +72,14 @@ def _known() -> bool:
 def _tell_deeds() -> None:
     session = db()
     session.flush()
-    deeds: list[tuple[str, str | None, dict[str, Any]]] = g.pop("deeds", [])
+    deeds: list[tuple[int | None, str, str | None, dict[str, Any]]] = g.pop("deeds", [])
     if not deeds and not g.changes.told and request.endpoint not in UNTOLD:
-        deeds = [(request.endpoint or "", _target(), _sent())]
+        deeds = [(None, request.endpoint or "", _target(), _sent())]
     before, after = g.changes.both() if deeds else ({}, {})
-    for action, target, detail in deeds:
+    for at, action, target, detail in deeds:
         record(
-            session, clock(), client_id=principal().client_id, actor=actor(), action=action,
-            target=target, before=before or None, after=after or None, **detail,
+            session, clock(), client_id=at or principal().client_id, actor=actor(),
+            action=action, target=target, before=before or None, after=after or None, **detail,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from accounts.audit import record
 from accounts.client import Client, ClientStatus, SubscriptionTier
 from accounts.client_data import stored_rows
 from accounts.user import ClientRole
-from api.context import EVERYWHERE, actor, clock, db, principal
+from api.context import EVERYWHERE, actor, audit, clock, db, principal
 from api.context import client_id as own_id
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged
@@ -234,7 +234,7 @@ def update_client(data: dict[str, Any], client_id: int) -> Client:
 
 def _changed(client_id: int, data: dict[str, Any]) -> Client:
     changed = accounts.update_client(db(), clock(), client_id=client_id, **data)
-    _audit("client.update", client_id, fields=sorted(data))
+    audit("client.update", f"client:{client_id}", at=client_id, fields=sorted(data))
     return changed
 
 

@@ -178,9 +178,12 @@ def actor() -> str:
     return principal().actor
 
 
-def audit(action: str, target: str, **detail: Any) -> None:
-    """Name what the caller does, for the audit log: written with it (auditing.py)."""
-    g.setdefault("deeds", []).append((action, target, detail))
+def audit(action: str, target: str, *, at: int | None = None, **detail: Any) -> None:
+    """Name what the caller does, for the audit log: written with it (auditing.py).
+
+    It is in the log of the caller's client, or of the client `at`.
+    """
+    g.setdefault("deeds", []).append((at, action, target, detail))
 
 
 def ring_after_commit() -> None:

@@ -9,7 +9,7 @@ from flask import g
 from api import body
 from core.db import UtcDateTime
 from core.errors import InvalidError
-from core.page import Walk, decode_cursor, encode_cursor, page_of
+from core.page import Page, Walk, decode_cursor, encode_cursor, page_of
 
 T = TypeVar("T")
 
@@ -24,8 +24,7 @@ def paged(
     limit = query["limit"]
     found = rows(_edge(query["cursor"]), limit + 1)
     page = page_of(found, limit, lambda row: encode_cursor(key(row)))
-    g.rows = len(page.items)
-    return {"data": page.items, "next_cursor": page.next_cursor}
+    return _told(page)
 
 
 def sorted_page(
@@ -41,6 +40,12 @@ def sorted_page(
     walk = Walk(column, sort.startswith("-"), _place(query["cursor"], sort, dated=dated))
     mark = () if column == "id" else (sort,)
     page = page_of(rows(walk, limit + 1), limit, lambda row: encode_cursor(*mark, *walk.keys(row)))
+    return _told(page)
+
+
+def _told(page: Page[Any]) -> dict[str, Any]:
+    """Return a page as its envelope; the audit log is told how many rows were shown."""
+    g.rows = len(page.items)
     return {"data": page.items, "next_cursor": page.next_cursor}
 
 
