@@ -41,7 +41,7 @@ def among(
     if is_sqlite(session):
         each = func.json_each(json.dumps(list(values))).table_valued("value")
         return wanted.in_(select(each.c.value))
-    array, _ = _array(values)
+    array, _ = _array(wanted, values)
     return wanted == any_(array)
 
 
@@ -59,7 +59,7 @@ def look_up(
     """
     if is_sqlite(session):
         return found.where(among(session, wanted, values))
-    array, kind = _array(values)
+    array, kind = _array(wanted, values)
     given = func.unnest(array).table_valued(column("value", kind), name="given").render_derived()
     # OFFSET keeps PostgreSQL from taking it apart and joining it the other way round.
     one = found.where(wanted == given.c.value).offset(0).correlate(given).lateral("one")
@@ -85,9 +85,11 @@ class _Told(TypeDecorator[Any]):
         return lambda values: f"{{{','.join([element(one) for one in values])}}}"
 
 
-def _array(values: Sequence[Any]) -> tuple[BindParameter[Any], TypeEngine[Any]]:
-    """Return values as one array, and their type."""
-    kind = String() if values and isinstance(values[0], str) else BigInteger()
+def _array(
+    wanted: InstrumentedAttribute[Any], values: Sequence[Any]
+) -> tuple[BindParameter[Any], TypeEngine[Any]]:
+    """Return values as one array, and their type: the column's, for there may be no value."""
+    kind = String() if isinstance(wanted.type, String) else BigInteger()
     return bindparam(None, list(values), type_=_Told(kind)), kind
 
 
