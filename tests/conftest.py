@@ -96,17 +96,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    url: str = request.getfixturevalue("pg_url")
-    yield url
-    empty(url)
+    engine: Engine = request.getfixturevalue("pg_cleaner")
+    yield request.getfixturevalue("pg_url")
+    empty(engine)
 
 
-def empty(url: str) -> None:
+@pytest.fixture(scope="session")
+def pg_cleaner(pg_url: str) -> Engine:
+    """The engine that empties the database: one, so that its statements are compiled once."""
+    return open_engine(pg_url)
+
+
+def empty(engine: Engine) -> None:
     """Take every row away and count ids from 1 again.
 
     TRUNCATE would write every table and index anew, a hundred times slower than these few rows.
     """
-    engine = open_engine(url)
     with engine.begin() as connection:
         # Neither foreign keys nor triggers are asked, so any order does.
         connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -114,7 +119,7 @@ def empty(url: str) -> None:
         for name in connection.scalars(FILLED).all():
             connection.execute(METADATA.tables[name].delete())
         connection.execute(FROM_ONE)
-    engine.dispose()
+    engine.dispose()  # a test may cut every connection
 
 
 @pytest.fixture
