@@ -4,6 +4,8 @@ Rules
     1. Nobody invites to a role above their own; `super_admin` is given by no invitation.
     2. An invitation is good once, for seven days, and for the client that sent it only.
     3. Somebody who has an account keeps its password: a link adds a role and opens nothing.
+    4. The first password of an account that waits for one is set only by a link that was mailed:
+       who invites by hand would hold what others gave that account.
 """
 
 import re
@@ -17,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from accounts.client import usable
 from accounts.one_time import digest, new_text
 from accounts.permission import RANKS
-from accounts.recovery import dead_link
+from accounts.recovery import MAY_RESET, dead_link
 from accounts.user import Role, User, UserStatus, create_user, grant_role, role_at
 from core.address import normalise_email
 from core.clock import Clock
@@ -147,7 +149,9 @@ def open_invitation(session: Session, clock: Clock, *, text: str) -> tuple[Invit
     if found is None:
         raise dead_link()
     known = session.scalar(select(User).where(User.email == found.email, User.deleted_at.is_(None)))
-    if known is not None and known.status not in (UserStatus.ACTIVE, UserStatus.PENDING):
+    if known is not None and known.status not in MAY_RESET:
+        raise dead_link()
+    if known is not None and known.password_hash is None and not found.mailed:
         raise dead_link()
     return found, known
 
@@ -172,9 +176,7 @@ def accept(
             session, clock, email=invitation.email, first_name=first_name, last_name=last_name
         )
     if known.password_hash is None:
-        known.password_hash = password_hash
-        known.status = UserStatus.ACTIVE
-        known.email_verified = invitation.mailed
+        _begin(session, known, password_hash, email_verified=invitation.mailed)
     elif known.password_hash != password_hash:
         raise dead_link()  # its password changed after it was proven
     taken = session.scalar(
@@ -199,6 +201,27 @@ def accept(
         )
     session.flush()
     return invitation, known
+
+
+def _begin(session: Session, known: User, password_hash: str, *, email_verified: bool) -> None:
+    """Give an account its first password, unless it was given one meanwhile."""
+    begun = session.scalar(
+        update(User)
+        .where(
+            User.id == known.id,
+            User.password_hash.is_(None),
+            User.status.in_(MAY_RESET),
+            User.deleted_at.is_(None),
+        )
+        .values(
+            password_hash=password_hash, status=UserStatus.ACTIVE, email_verified=email_verified
+        )
+        .returning(User.id)
+        .execution_options(synchronize_session=False)
+    )
+    if begun is None:
+        raise dead_link()
+    session.refresh(known)
 
 
 def revoke_invitation(

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from accounts.client import Client, ClientStatus
-from accounts.user import Role, User
+from accounts.invitation import accept
+from accounts.user import Role, User, create_user
 from core.clock import ManualClock
 from core.db import Sessions, write
+from core.errors import InvalidError
 from tests.api.caller import Caller, refused
 from tests.api.conftest import CallerOf
 from tests.api.people import PASSWORD, entered, settled, with_mail
@@ -121,6 +124,50 @@ def test_an_account_of_another_client_keeps_its_password(
     own = api.post("/invitations", {"email": "bo@example.com"})
     refused(stranger.ask("DELETE", f"/invitations/{own['id']}"), 404)
     assert [row["id"] for row in stranger.get("/invitations")["data"]] == [made["id"]]
+
+
+def test_a_link_that_was_shown_opens_no_account_that_waits_for_its_owner(
+    app: Flask, stranger: Caller, nobody: Caller, sessions: Sessions, clock: ManualClock,
+    client_id: int,
+) -> None:  # fmt: skip
+    """The inviter holds such a link, and would hold all that others gave that account."""
+
+    def pending(email: str, role: Role) -> None:
+        with write(sessions) as session:
+            create_user(session, clock, email=email, role=role, client_id=client_id)
+
+    def dead(made: dict[str, Any]) -> None:
+        body = {"token": token_of(made), "password": PASSWORD}
+        refused(nobody.ask("POST", "/invitations/accept", body), 422)
+        refused(nobody.ask("POST", "/sign-in", {"email": made["email"], "password": PASSWORD}), 401)
+
+    pending("boss@example.com", Role.ADMIN)
+    dead(stranger.post("/invitations", {"email": "boss@example.com"}))
+    early = stranger.post("/invitations", {"email": "root@example.com"})
+    pending("root@example.com", Role.SUPER_ADMIN)
+    dead(early)
+
+    box = with_mail(app)
+    stranger.post("/invitations", {"email": "boss@example.com"})
+    nobody.post("/invitations/accept", {"token": box.token, "password": PASSWORD})
+    places = entered(app, "boss@example.com").get("/me")["clients"]
+    assert {one["role"] for one in places} == {"admin", "user"}
+
+
+def test_of_two_first_passwords_one_holds(
+    app: Flask, api: Caller, sessions: Sessions, clock: ManualClock
+) -> None:
+    box = with_mail(app)
+    api.post("/invitations", {"email": "bo@example.com"})
+    with sessions() as session:
+        made = create_user(session, clock, email="bo@example.com")
+        session.refresh(made)
+        theirs = update(User).where(User.id == made.id).values(password_hash="another")
+        session.execute(theirs.execution_options(synchronize_session=False))
+        assert made.password_hash is None, "read before it was set"
+
+        with pytest.raises(InvalidError, match="not good any more"):
+            accept(session, clock, text=box.token, password_hash="mine")
 
 
 def test_many_are_invited_at_once_and_each_is_answered_for(
