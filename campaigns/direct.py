@@ -30,6 +30,7 @@ from campaigns.draft import MAX_WORDINGS, Draft, Drafts, Said
 from campaigns.journeys.rows import add
 from channels.channel import Channel
 from communications.communication import FRESH, Communication, Direction, MessageType, Reason
+from communications.news import changed
 from communications.status import Status
 from core.clock import Clock
 from core.errors import ConflictError, EngineError
@@ -193,12 +194,21 @@ def _write(session: Session, now: datetime, client_id: int, ready: Sequence[_Rea
         decided = _decided(session, client_id, level, left)
         rows = {one.key: _row(now, level, one, decided[one.key]) for one in left}
         inserted = add(
-            session, C, list(rows.values()), _constants(client_id, now), "dedup_key", once=True
+            session,
+            C,
+            list(rows.values()),
+            _constants(client_id, now),
+            "id",
+            "dedup_key",
+            once=True,
         )
-        written = {row.dedup_key for row in inserted}
+        written = {row.dedup_key: row.id for row in inserted}
         left = [one for one in left if _dedup_key(one.key, level) in written]
         made |= {one.key for one in left if level == 0}
-        left = [one for one in left if rows[one.key]["reason"] is not None and not one.capped]
+        skipped = [one for one in left if rows[one.key]["reason"] is not None]
+        ids = [written[_dedup_key(one.key, level)] for one in skipped]
+        changed(session, now, [(client_id, id) for id in ids])
+        left = [one for one in skipped if not one.capped]
     return made
 
 

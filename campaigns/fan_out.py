@@ -82,15 +82,16 @@ def step(sessions: Sessions, clock: Clock) -> bool:
 
 def _expand(session: Session, clock: Clock, run: Run) -> None:
     """Insert the rows of the run's next chunk and move its cursor."""
+    now = clock.now()
     limit = CHUNK if run.cursor else FIRST_CHUNK
     chunk = _next_members(session, run, limit)
     if chunk:
         avoid_nested_loops(session)
         plan = Plan.from_json(run.plan)
         for lane in plan.lanes:
-            _insert(session, clock.now(), run, plan, lane, chunk)
+            _insert(session, now, run, plan, lane, chunk)
         decided = (C.run_id == run.id, C.member_id.between(chunk[0], chunk[-1]))
-        tell(session, clock, run.client_id, decided)
+        tell(session, now, run.client_id, decided)
     expanded = run.expanded + len(chunk)
     done = len(chunk) < limit
     session.execute(
@@ -100,7 +101,7 @@ def _expand(session: Session, clock: Clock, run: Run) -> None:
             cursor=chunk[-1] if chunk else run.cursor,
             expanded=expanded,
             audience_size=expanded if done else max(run.audience_size, expanded),
-            expanded_at=clock.now() if done else None,
+            expanded_at=now if done else None,
         )
         .execution_options(synchronize_session=False)
     )

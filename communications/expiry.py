@@ -54,5 +54,5 @@ def expire(session: Session, clock: Clock, ids: Sequence[int]) -> int:
         .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     ).all()
-    changed(session, clock, [(row.client_id, row.id) for row in skipped])
+    changed(session, now, [(row.client_id, row.id) for row in skipped])
     return len(skipped)

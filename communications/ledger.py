@@ -143,7 +143,7 @@ def turn_away(session: Session, clock: Clock, *, ids: Sequence[int], owner: str)
         .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     )
-    changed(session, clock, [(row.client_id, row.id) for row in skipped])
+    changed(session, now, [(row.client_id, row.id) for row in skipped])
     release(session, ids=ids, owner=owner)
 
 
@@ -161,6 +161,7 @@ def skip_claimed(
     session: Session, clock: Clock, *, ids: Sequence[int], owner: str, reason: Reason, detail: str
 ) -> None:
     """Skip claimed rows that cannot be sent at all, such as those that do not render."""
+    now = clock.now()
     allowed, target = STEPS[Step.SKIP]
     skipped = session.execute(
         update(C)
@@ -170,12 +171,12 @@ def skip_claimed(
             error_message=detail[:300],
             owner=None,
             lease_until=None,
-            updated_at=clock.now(),
+            updated_at=now,
         )
         .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     )
-    changed(session, clock, [(row.client_id, row.id) for row in skipped])
+    changed(session, now, [(row.client_id, row.id) for row in skipped])
 
 
 def skip_queued(
@@ -193,6 +194,7 @@ def skip_queued(
 
     Give a run, or a client with a member or addresses. Returns how many rows were skipped.
     """
+    now = clock.now()
     allowed, target = STEPS[Step.SKIP]
     condition: list[ColumnElement[bool]] = [C.status.in_(allowed)]
     if run_id is not None:
@@ -222,13 +224,13 @@ def skip_queued(
             held=None,
             owner=None,
             lease_until=None,
-            updated_at=clock.now(),
+            updated_at=now,
         )
         .returning(C.client_id, C.id)
         .execution_options(synchronize_session=False)
     )
     skipped = over_deadlocks(session, lambda: session.execute(statement).all())
-    changed(session, clock, [(row.client_id, row.id) for row in skipped])
+    changed(session, now, [(row.client_id, row.id) for row in skipped])
     return len(skipped)
 
 

@@ -60,10 +60,10 @@ def learnt(session: Session, clock: Clock, client_id: int, facts: Iterable[Learn
     publish(session, clock.now(), client_id=client_id, facts=told, wanted=wanted)
 
 
-def changed(session: Session, clock: Clock, rows: Iterable[tuple[int, int]]) -> None:
-    """Tell what became, a moment ago, of communications by client and id.
+def changed(session: Session, now: datetime, rows: Iterable[tuple[int, int]]) -> None:
+    """Tell what became of communications, by client and id, that were written as of `now`.
 
-    Those that were accepted, skipped, refused or became unknown at this instant.
+    Those that were accepted, skipped, refused or became unknown at that very instant.
     """
     by_client: dict[int, list[int]] = defaultdict(list)
     for client_id, communication_id in rows:
@@ -71,43 +71,39 @@ def changed(session: Session, clock: Clock, rows: Iterable[tuple[int, int]]) -> 
     for client_id, ids in by_client.items():
         wanted = wanting(session, client_id)
         meant = [among(session, C.id, ids), C.client_id == client_id]
-        _accepted(session, clock, client_id, meant, wanted)
-        tell(session, clock, client_id, meant, wanted=wanted)
+        _accepted(session, now, client_id, meant, wanted)
+        tell(session, now, client_id, meant, wanted=wanted)
 
 
 def tell(
     session: Session,
-    clock: Clock,
+    now: datetime,
     client_id: int,
     meant: Sequence[ColumnElement[bool]],
     *,
     wanted: Wanting | None = None,
 ) -> None:
-    """Tell of those of the communications meant that were decided at this instant."""
+    """Tell of those of the communications meant that were decided as of `now`."""
     wanted = wanted or wanting(session, client_id)
     for news, status in OURS.items():
         if wanted.by(news):
-            found = _found(clock).where(*meant, C.status == status, C.updated_at == clock.now())
-            publish_found(
-                session, clock.now(), client_id=client_id, news=news, found=found, wanted=wanted
-            )
+            found = _found(now).where(*meant, C.status == status, C.updated_at == now)
+            publish_found(session, now, client_id=client_id, news=news, found=found, wanted=wanted)
 
 
 def _accepted(
     session: Session,
-    clock: Clock,
+    now: datetime,
     client_id: int,
     meant: Sequence[ColumnElement[bool]],
     wanted: Wanting,
 ) -> None:
     if wanted.by(News.SENT):
-        found = _found(clock).where(*meant, C.sent_at == clock.now())
-        publish_found(
-            session, clock.now(), client_id=client_id, news=News.SENT, found=found, wanted=wanted
-        )
+        found = _found(now).where(*meant, C.sent_at == now)
+        publish_found(session, now, client_id=client_id, news=News.SENT, found=found, wanted=wanted)
 
 
-def _found(clock: Clock) -> Any:
+def _found(now: datetime) -> Any:
     data = json_object(
         {
             "id": C.id, "member_id": C.member_id, "campaign_id": C.campaign_id,
@@ -116,7 +112,7 @@ def _found(clock: Clock) -> Any:
         }
     )  # fmt: skip
     about = literal("communication:") + cast(C.id, String)
-    return select(about.label("object"), literal(clock.now(), UtcDateTime()), data.label("data"))
+    return select(about.label("object"), literal(now, UtcDateTime()), data.label("data"))
 
 
 def _before(session: Session, ids: Sequence[int]) -> Sequence[Any]:

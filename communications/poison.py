@@ -67,6 +67,7 @@ def decide(
         raise NothingExpectedError(
             "no messages are meant", field="count", remedy="choose held messages"
         )
+    now = clock.now()
     found = session.execute(
         select(C.id, C.run_id)
         .where(*_held(session, client_id, ids))
@@ -78,10 +79,10 @@ def decide(
     session.execute(
         update(C)
         .where(among(session, C.id, [row.id for row in found]), QUEUED, C.held == POISON)
-        .values(held=None, updated_at=clock.now(), **_values(verdict))
+        .values(held=None, updated_at=now, **_values(verdict))
         .execution_options(synchronize_session=False)
     )
-    changed(session, clock, [(client_id, row.id) for row in found])
+    changed(session, now, [(client_id, row.id) for row in found])
     record(
         session,
         clock,

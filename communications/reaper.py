@@ -64,7 +64,7 @@ def reap(session: Session, clock: Clock, *, owners: Iterable[str] | None = None)
     if lost:
         crashed = [_crashed(row, now) for row in lost]
         session.execute(insert_into(session, Attempt).on_conflict_do_nothing(), crashed)
-        changed(session, clock, [(row.client_id, row.id) for row in lost])
+        changed(session, now, [(row.client_id, row.id) for row in lost])
     return len(lost)
 
 

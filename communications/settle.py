@@ -69,7 +69,7 @@ def settle(session: Session, clock: Clock, *, account_id: int, results: Sequence
     attempts = [_attempt(now, account_id, result) for result in ordered if _keeps_row(result)]
     if attempts:
         _write_attempts(session, attempts)
-    changed(session, clock, [(result.row.client_id, result.row.id) for result in ordered])
+    changed(session, now, [(result.row.client_id, result.row.id) for result in ordered])
 
 
 def _write_attempts(session: Session, attempts: Sequence[dict[str, Any]]) -> None:

@@ -209,7 +209,8 @@ def _sent(session: Session, clock: Clock, client_id: int, rows: Sequence[Any]) -
 
 
 def _not_sent(session: Session, clock: Clock, client_id: int, rows: Sequence[Any]) -> None:
-    _step(session, clock, Step.GIVE_UP, rows, reason=Reason.GIVEN_UP, failed_at=clock.now())
+    now = clock.now()
+    _step(session, now, Step.GIVE_UP, rows, reason=Reason.GIVEN_UP, failed_at=now)
     session.execute(
         update(Attempt)
         .where(
@@ -217,10 +218,10 @@ def _not_sent(session: Session, clock: Clock, client_id: int, rows: Sequence[Any
             among(session, Attempt.communication_id, [row.id for row in rows]),
             Attempt.outcome.in_(OPEN_OUTCOMES),
         )
-        .values(outcome=AttemptOutcome.RESOLVED_ABSENT, finished_at=clock.now())
+        .values(outcome=AttemptOutcome.RESOLVED_ABSENT, finished_at=now)
         .execution_options(synchronize_session=False)
     )
-    changed(session, clock, [(client_id, row.id) for row in rows])
+    changed(session, now, [(client_id, row.id) for row in rows])
 
 
 def _resend(session: Session, clock: Clock, client_id: int, rows: Sequence[Any]) -> None:
@@ -229,7 +230,7 @@ def _resend(session: Session, clock: Clock, client_id: int, rows: Sequence[Any])
     soonest = literal(now + RESENT_LIVES, UtcDateTime())
     _step(
         session,
-        clock,
+        now,
         Step.RESEND,
         rows,
         reason=None,
@@ -245,12 +246,12 @@ def _resend(session: Session, clock: Clock, client_id: int, rows: Sequence[Any])
     )
 
 
-def _step(session: Session, clock: Clock, step: Step, rows: Sequence[Any], **values: Any) -> None:
+def _step(session: Session, now: datetime, step: Step, rows: Sequence[Any], **values: Any) -> None:
     allowed, target = STEPS[step]
     session.execute(
         update(C)
         .where(among(session, C.id, [row.id for row in rows]), C.status.in_(allowed))
-        .values(status=target, owner=None, lease_until=None, updated_at=clock.now(), **values)
+        .values(status=target, owner=None, lease_until=None, updated_at=now, **values)
         .execution_options(synchronize_session=False)
     )
 

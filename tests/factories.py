@@ -4,6 +4,7 @@ Each function writes one row and returns its id, and takes any column as a keywo
 """
 
 import itertools
+from datetime import datetime, timedelta
 from typing import Any
 
 from accounts.client import Client
@@ -13,7 +14,7 @@ from communications.communication import Communication
 from communications.link import Link
 from communications.status import Rank, Status
 from core.address import AddressHasher
-from core.clock import Clock
+from core.clock import Clock, ManualClock
 from core.db import Sessions, write
 from core.secret import Vault
 from members.address import MemberAddress
@@ -23,6 +24,15 @@ from members.member import Member
 KEY = bytes(range(32))
 """The master key of tests."""
 _numbers = itertools.count(1)
+
+
+class MovingClock(ManualClock):
+    """A clock that moves at every look, as the machine's does."""
+
+    def now(self) -> datetime:
+        """Return an instant later than any before."""
+        self.set(super().now() + timedelta(microseconds=1))
+        return super().now()
 
 
 class Factory:

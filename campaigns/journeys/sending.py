@@ -7,7 +7,7 @@ against takes the message, and every channel that was passed over is a skipped r
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -141,15 +141,16 @@ def _write(
     """Write one row for each on this channel; return its id and why it is skipped, if it is."""
     if not people:
         return {}
+    now = batch.now
     decided = _decided(batch, option, people)
     rows = [
         _row(batch, node, option, one, decided[_variant(option, one)][one.member_id])
         for one in people
     ]
-    inserted = add(batch.session, C, rows, _constants(batch, option), "id", "dedup_key")
+    inserted = add(batch.session, C, rows, _constants(batch, option, now), "id", "dedup_key")
     ids = {key: id for id, key in inserted}
     skipped = [ids[row["dedup_key"]] for row in rows if row["reason"]]
-    changed(batch.session, batch.clock, [(batch.machine.client_id, one) for one in skipped])
+    changed(batch.session, now, [(batch.machine.client_id, one) for one in skipped])
     return {
         one.id: (ids[row["dedup_key"]], row["reason"])
         for one, row in zip(people, rows, strict=True)
@@ -203,9 +204,8 @@ def _row(
     }
 
 
-def _constants(batch: Batch, option: Option) -> dict[str, Any]:
+def _constants(batch: Batch, option: Option, now: datetime) -> dict[str, Any]:
     """Return what is the same for all messages of one set on one channel."""
-    now = batch.now
     return {
         "client_id": batch.machine.client_id,
         "campaign_id": batch.machine.campaign_id,

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from accounts.endpoint import add_endpoint
+from accounts.news import News
+from accounts.outbox import EndpointDelivery
 from campaigns.campaign import Priority
 from campaigns.direct import KeyTakenError, Outcome, Written, write_message, write_messages
 from campaigns.draft import Cap, Draft, NoProviderError, Wording
@@ -18,8 +21,10 @@ from communications.status import Status
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.errors import EngineError, InvalidError
+from core.secret import Vault
 from members.errors import MemberNotFoundError
 from tests.campaigns.conftest import MakeMember
+from tests.factories import KEY, MovingClock
 
 Send = Callable[..., list[Written]]
 SMS = Wording(channel=Channel.SMS, text="Your code is 1234")
@@ -77,6 +82,26 @@ def test_a_message_is_queued_with_what_its_template_shows(
             draft=draft(ana, Wording(template_id=template), values={"note": 1}),
         )  # fmt: skip
     assert refused.value.field == "values.order"
+
+
+def test_endpoints_are_told_of_what_is_skipped_and_of_nothing_twice(
+    sessions: Sessions, clock: ManualClock, client_id: int, account_ids: dict[Channel, int],
+    make_member: MakeMember,
+) -> None:  # fmt: skip
+    silent = make_member(addresses={"sms": "+12015550101"}, consents=[])
+    offer = draft(silent, key="offer", message_type=MessageType.MARKETING)
+    moving = MovingClock(clock.now())
+    with write(sessions) as session:
+        add_endpoint(
+            session, clock, Vault(KEY), client_id=client_id, url="https://crm.example.com",
+            types=["communication.*"],
+        )  # fmt: skip
+    for _ in range(2):
+        with write(sessions) as session:
+            write_messages(session, moving, client_id=client_id, drafts=[offer, draft(silent)])
+    with read(sessions) as session:
+        [told] = session.scalars(select(EndpointDelivery))
+        assert (told.type, told.data["reason"]) == (News.SKIPPED, "no_consent")
 
 
 def test_consent_is_asked_for_by_what_the_message_is_for(

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, update
+from sqlalchemy import Engine, event, select, update
 
+from accounts.endpoint import add_endpoint
+from accounts.outbox import EndpointDelivery
 from campaigns import fan_out
 from campaigns.campaign import Campaign, CampaignStatus
 from campaigns.fan_out import step
@@ -20,10 +22,12 @@ from communications.communication import Communication, MessageType, Reason
 from communications.status import Status
 from core.clock import ManualClock
 from core.db import Sessions, write
+from core.secret import Vault
 from members.address import AddressState
 from members.member import Member, MemberStatus
 from members.suppression import Scope, Suppression, SuppressionReason
 from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember, hash_of
+from tests.factories import KEY, MovingClock
 
 Log = Callable[[], list[Communication]]
 Expand = Callable[[], int]
@@ -126,6 +130,23 @@ def test_a_member_who_may_not_be_written_to_is_skipped_with_the_first_reason(
     assert (row.status, row.reason) == (Status.SKIPPED, reason)
     assert row.address_hash is None
     assert row.merge == {}
+
+
+def test_endpoints_are_told_of_who_is_skipped(
+    make_member: MakeMember, make_campaign: MakeCampaign, start: Launch, sessions: Sessions,
+    clock: ManualClock, client_id: int,
+) -> None:  # fmt: skip
+    make_member(addresses={})
+    with write(sessions) as session:
+        add_endpoint(
+            session, clock, Vault(KEY), client_id=client_id, url="https://crm.example.com",
+            types=["communication.skipped"],
+        )  # fmt: skip
+    start(make_campaign(Channel.EMAIL))
+    assert step(sessions, MovingClock(clock.now()))
+    with sessions() as session:
+        [told] = session.scalars(select(EndpointDelivery))
+        assert told.data["status"] == "skipped"
 
 
 def test_what_is_not_marketing_needs_no_consent_and_heeds_only_full_suppressions(

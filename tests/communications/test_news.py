@@ -18,9 +18,16 @@ from communications.settle import Settled, settle
 from core.clock import ManualClock
 from core.db import Sessions, write
 from core.secret import Vault
-from tests.factories import KEY
+from tests.conftest import NOON
+from tests.factories import KEY, MovingClock
 
 Told = list[tuple[str, str]]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """What is told is what was written a moment ago, not what is written at this very look."""
+    return MovingClock(NOON)
 
 
 @pytest.fixture
