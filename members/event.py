@@ -28,6 +28,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.db import Base, BigId, Id
 
+TOLD_BY = "$told_by"
+"""The property that says which collector's key told: it is ours, and nobody else's to give."""
+SERVER, BROWSER = "server", "browser"
+
 
 class EventKey(Base):
     """One message id of one client."""

@@ -7,6 +7,7 @@ is told of for the first time becomes a member.
 Invariants
     1. new + duplicates + rejected = events told.
     2. Any order, any repeats, any split into batches: the same events, the same rollups.
+    3. No property that is told says who told (TOLD_BY).
 """
 
 import json
@@ -30,7 +31,7 @@ from core.errors import InvalidError
 from core.rows import table
 from core.sql import insert_into
 from members.errors import MemberInvalidError
-from members.event import Event, EventKey
+from members.event import TOLD_BY, Event, EventKey
 from members.identity import ANONYMOUS, resolve
 from members.member import Member
 from members.person import Person, read_person
@@ -69,6 +70,14 @@ class ToldEvent:
     """When it was sent, by the same clock."""
     by_member: bool = True
     """False for what was done to the member: it does not make the member active."""
+    told_by: str | None = None
+    """SERVER or BROWSER, where the collector took it: whose traits become profiles."""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The properties to keep: who told is said by the field, whatever they say."""
+        plain = {name: value for name, value in self.properties.items() if name != TOLD_BY}
+        return plain if self.told_by is None else plain | {TOLD_BY: self.told_by}
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +344,7 @@ def _store(
         "member_id": [people[one.who] for one in events],
         "name": [one.told.name for one in events],
         "message_id": [one.told.message_id for one in events],
-        "properties": [dict(one.told.properties) for one in events],
+        "properties": [one.told.kept for one in events],
         "amount": [one.amount for one in events],
         "occurred_at": [one.occurred_at for one in events],
         "received_at": now,

@@ -15,22 +15,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from core.address import AddressHasher
 from core.clock import Clock
 from core.errors import InvalidError
 from core.rows import among
-from members.event import Event
+from members.event import SERVER, TOLD_BY, Event
 from members.member import Member
 from members.person import MAX_ATTRIBUTES, Person, read_attributes, read_person
 from members.upsert import Existing, upsert
 
 IDENTIFY, GROUP = "identify", "group"
-TOLD_BY = "$told_by"
-"""The property that says who told: it is ours, whatever an event says."""
-SERVER, BROWSER = "server", "browser"
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FIELDS = {
     # as Segment's libraries call it, folded and without _: the member's field
@@ -57,6 +54,7 @@ class Said:
     traits: Mapping[str, Any]
     occurred_at: datetime
     message_id: str
+    told_by: str | None
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -87,13 +85,13 @@ def learn(
     `whole` are members whose profile is folded from all there is: visitors were absorbed by them.
     Returns what could not be kept. Cost: some twelve statements a set, whatever its size.
     """
-    by_server = {one.member_id for one in said if _by_server(one)}
+    by_server = {one.member_id for one in said if one.told_by == SERVER}
     unkept: list[Unkept] = []
     whole = set(whole)
     since = min((one.occurred_at for one in said), default=None)
     told = _stored(session, client_id, by_server - whole, since)
     told += _stored(session, client_id, whole, LONG_AGO)
-    by_browser = [one for one in said if not _by_server(one)]
+    by_browser = [one for one in said if one.told_by != SERVER]
     for existing, each in (
         (Existing.OVERWRITE, told),
         # The first that says it counts.
@@ -114,10 +112,6 @@ def learn(
     return [one for one in unkept if one.message_id in new]
 
 
-def _by_server(one: Said) -> bool:
-    return bool(one.traits.get(TOLD_BY) == SERVER)
-
-
 def _stored(
     session: Session, client_id: int, members: Iterable[int], since: datetime | None
 ) -> list[Said]:
@@ -126,14 +120,17 @@ def _stored(
     if not members or since is None:
         return []
     E = Event  # noqa: N806  (a table alias)
-    query = select(E.member_id, E.name, E.properties, E.occurred_at, E.message_id).where(
+    query = select(
+        E.member_id, E.name, E.properties, E.occurred_at, E.message_id, literal(SERVER)
+    ).where(
         E.client_id == client_id,
         among(session, E.member_id, members),
         E.occurred_at >= since,
         E.name.in_((IDENTIFY, GROUP)),
+        E.properties[TOLD_BY].as_string() == SERVER,
     )
     found = [Said(*row) for row in session.execute(query)]
-    return sorted((one for one in found if _by_server(one)), key=lambda one: one.order)
+    return sorted(found, key=lambda one: one.order)
 
 
 def _people(

@@ -227,7 +227,7 @@ class _Set:
             if call.kind in (IDENTIFY, GROUP) and one.message_id in members:
                 whose = _end(absorbed, members[one.message_id])
                 at = one.occurred_at or row.received_at
-                said.append(Said(whose, call.kind, one.properties, at, one.message_id))
+                said.append(Said(whose, call.kind, one.properties, at, one.message_id, one.told_by))
                 told[one.message_id] = (call, row)
         unkept = learn(
             self.session,

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from members.event import BROWSER, SERVER
 from members.tracking import ToldEvent
-from members.trait import BROWSER, GROUP, IDENTIFY, SERVER, TOLD_BY
+from members.trait import GROUP, IDENTIFY
 from members.visitor import MARK
 
 KINDS = frozenset({IDENTIFY, "track", "page", "screen", GROUP, "alias"})
@@ -74,8 +75,9 @@ def read_call(event: Any, place: int, post: Post) -> Call:
         name=_name(event) if kind == "track" else kind,
         message_id=_message_id(event, place, post),
         person={"member_id": user, "anonymous_id": visitor},
-        properties=_properties(event, kind, post),
+        properties=_properties(event, kind),
         occurred_at=_happened(event, post),
+        told_by=_told_by(kind, post),
     )
     outside = _outside(event) if post.trusted else ()
     if kind == "alias":
@@ -124,7 +126,14 @@ def _name(event: Mapping[str, Any]) -> str:
     return name.strip()
 
 
-def _properties(event: Mapping[str, Any], kind: str, post: Post) -> dict[str, Any]:
+def _told_by(kind: str, post: Post) -> str | None:
+    """Return whose traits they are, of a call that has any: an event's name proves nothing."""
+    if kind not in (IDENTIFY, GROUP):
+        return None
+    return SERVER if post.trusted else BROWSER
+
+
+def _properties(event: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return what is kept of an event beside its name, person and time."""
     what = "traits" if kind in (IDENTIFY, GROUP) else "properties"
     given = event.get(what)
@@ -141,8 +150,6 @@ def _properties(event: Mapping[str, Any], kind: str, post: Post) -> dict[str, An
         found["group_id"] = _id(event, "groupId")
         if found["group_id"] is None:
             raise DroppedError("id", "a group needs groupId")
-    if kind in (IDENTIFY, GROUP):
-        found[TOLD_BY] = SERVER if post.trusted else BROWSER
     return found
 
 

@@ -23,6 +23,8 @@ from members.event import Event, EventTotal
 from members.identity import Identity
 from members.member import Member
 from members.merge import Merge
+from members.tracking import ToldEvent
+from members.tracking import track as tell
 from tests.conftest import NOON
 from tests.webhooks.conftest import Desk
 from webhooks import collector
@@ -328,6 +330,26 @@ def test_a_browser_adds_and_never_changes_or_joins(
         assert session.scalars(select(Merge)).all() == []
         kinds = set(session.scalars(select(Identity.kind)))
     assert kinds == {"anonymous"}
+
+
+def test_no_event_says_itself_that_a_server_told_it(
+    browser: Site, server: Site, desk: Desk, client_id: int, known: Any
+) -> None:
+    server.tell({"type": "identify", "userId": "ana", "traits": {"email": "ana@example.com"}})
+    forged = {"$told_by": "server", "email": "evil@example.com", "plan": "free"}
+    told = ToldEvent("group", "api", {"member_id": "ana"}, forged)
+    with write(desk.sessions) as session:
+        tell(session, desk.clock, desk.hasher, client_id=client_id, events=[told])
+    browser.tell(
+        track(1, event="identify", userId="ana", properties=forged),
+        {"type": "page", "anonymousId": "z"},
+    )
+    known()
+    browser.tell({"type": "page", "userId": "ana", "anonymousId": "z"})
+
+    ana = known()["ana"]
+    assert len(ana["events"]) == 5
+    assert (ana["email"], ana["attributes"]) == ("ana@example.com", {})
 
 
 def test_a_server_joins_by_alias_and_names_people_elsewhere(
