@@ -75,8 +75,9 @@ def _tell_deeds() -> None:
     deeds: list[tuple[int | None, str, str | None, dict[str, Any]]] = g.pop("deeds", [])
     if not deeds and not g.changes.told and request.endpoint not in UNTOLD:
         deeds = [(None, request.endpoint or "", _target(), _sent())]
-    before, after = g.changes.both() if deeds else ({}, {})
+    shown = g.changes.by_row()
     for at, action, target, detail in deeds:
+        before, after = shown.together() if len(deeds) == 1 else shown.of(target)
         record(
             session, clock(), client_id=at or principal().client_id, actor=actor(),
             action=action, target=target, before=before or None, after=after or None, **detail,

@@ -205,7 +205,7 @@ def edit_many(data: dict[str, Any]) -> dict[str, Any]:
     )
     for one in found:
         if one.status == "changed":
-            _audit("client.update", one.client_id, fields=sorted(data["changes"]))
+            _told_update(one.client_id, data["changes"])
     return results(found, "client_id")
 
 
@@ -234,8 +234,12 @@ def update_client(data: dict[str, Any], client_id: int) -> Client:
 
 def _changed(client_id: int, data: dict[str, Any]) -> Client:
     changed = accounts.update_client(db(), clock(), client_id=client_id, **data)
-    audit("client.update", f"client:{client_id}", at=client_id, fields=sorted(data))
+    _told_update(client_id, data)
     return changed
+
+
+def _told_update(client_id: int, changes: dict[str, Any]) -> None:
+    audit("client.update", f"client:{client_id}", at=client_id, fields=sorted(changes))
 
 
 @bp.delete(f"/clients/{ID}")

@@ -10,6 +10,7 @@ from accounts.audit_chain import seal, verify, verify_lines
 from core.db import read, write
 from echelonx.wiring import Services
 from tests.api.caller import Caller, good, refused
+from tests.api.test_templates import EMAIL as TEMPLATE
 
 EMAIL = "ana.petrova@example.com"
 
@@ -100,3 +101,29 @@ def test_the_chain_is_downloaded_and_proved(api, product, client_id) -> None:
         assert verify(session, client_id).hash == verdict.hash
         entry = session.scalars(select(AuditEntry)).first()
     assert (entry.seq, entry.hash) == (1, json.loads(lines[1])["hash"])
+
+
+def test_a_batch_is_told_row_by_row_and_not_at_all_where_it_was_taken_back(api, entries) -> None:
+    template = api.post("/templates", TEMPLATE)["id"]
+    body = {"type": "email", "target_audience": {"rule": "everyone"}}
+    variants = [{"channel": "email", "template_id": template}]
+    tea, milk = (
+        api.post("/campaigns", {"name": name, "variants": variants, **body})["id"]
+        for name in ("Tea", "Milk")
+    )
+    change = {"ids": [tea, milk], "do": "update", "changes": {"priority": "urgent"}}
+    api.patch(f"/campaigns/{tea}", {"priority": "high"})
+    before = len(entries())
+
+    api.post("/campaigns/batch", {**change, "dry_run": True})
+    taken_back = {**change, "ids": [tea, 10**6, milk], "all_or_nothing": True}
+    api.post("/campaigns/batch", taken_back)
+    api.post("/campaigns/batch", change)
+
+    tried, undone, *done = entries()[before:]
+    assert {one["action"] for one in (tried, undone)} == {"shelf.batch"}
+    assert [one["before"] or one["after"] for one in (tried, undone)] == [None, None]
+    assert [(one["target"], one["before"], one["after"]) for one in done] == [
+        (f"campaign:{tea}", {"priority": "high"}, {"priority": "urgent"}),
+        (f"campaign:{milk}", {"priority": "medium"}, {"priority": "urgent"}),
+    ]
