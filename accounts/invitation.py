@@ -1,7 +1,8 @@
 """Invitation: how somebody comes to have a role at a client.
 
 Rules
-    1. Nobody invites to a role above their own; `super_admin` is given by no invitation.
+    1. Nobody invites to a role that may more than they may themselves; `super_admin` is given by
+       no invitation.
     2. An invitation is good once, for seven days, and for the client that sent it only.
     3. Somebody who has an account keeps its password: a link adds a role and opens nothing.
     4. The first password of an account that waits for one is set only by a link that was mailed:
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.client import usable
 from accounts.one_time import digest, new_text
-from accounts.permission import RANKS
+from accounts.permission import RANKS, allowed, may_give
 from accounts.recovery import MAY_RESET, dead_link
 from accounts.user import Role, User, UserStatus, create_user, grant_role, role_at
 from core.address import normalise_email
@@ -72,6 +73,8 @@ class Inviter:
     client_id: int
     actor: str
     role: Role
+    actions: frozenset[str]
+    """What they may do there: a key may less than its owner's role."""
     mails: bool
     """Whether links are sent, and not shown."""
 
@@ -91,7 +94,8 @@ def invite(
     role here.
     """
     address = normalise_email(email, field="email")
-    if role is Role.SUPER_ADMIN or RANKS[role] > RANKS[inviter.role]:
+    above = role is Role.SUPER_ADMIN or RANKS[role] > RANKS[inviter.role]
+    if above or not may_give(inviter.actions, allowed(role)):
         raise ForbiddenError("this role is not yours to give", field="role")
     if referral_code is not None and not REFERRAL_CODE(referral_code):
         raise InvalidError(

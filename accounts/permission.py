@@ -113,6 +113,11 @@ def allowed(role: Role | None, added: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(held | addable(added))
 
 
+def may_give(held: frozenset[str], given: frozenset[str]) -> bool:
+    """Say whether who may do what is `held` may let others do what is `given`."""
+    return given - PERSONAL - ALWAYS <= held
+
+
 def addable(actions: Iterable[str]) -> set[str]:
     """Return those of `actions` that a client's admin may add to somebody's role."""
     return {action for action in actions if PERMISSIONS.get(action, Role.SUPER_ADMIN) in BELOW}

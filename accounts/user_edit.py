@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from accounts.client import Client
 from accounts.key import ApiKey
-from accounts.permission import ALWAYS, PERSONAL, RANKS, allowed, checked_actions
+from accounts.permission import RANKS, allowed, checked_actions, may_give
 from accounts.profile import PROFILE, read_profile
 from accounts.session import end_access, end_sessions
 from accounts.user import (
@@ -65,7 +65,7 @@ class Editor:
     def may_give(self, actions: frozenset[str]) -> bool:
         """Say whether they may do all of this themselves, or as the person they speak for."""
         held = allowed(self.role) if self.actions is None else self.actions
-        return actions - PERSONAL - ALWAYS <= held
+        return may_give(held, actions)
 
 
 @dataclass(frozen=True, slots=True)

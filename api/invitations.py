@@ -196,12 +196,12 @@ def accepted(
 
 def _invited(data: dict[str, Any]) -> dict[str, Any]:
     mails = services().mailer.works
-    inviter = Inviter(client_id=client_id(), actor=actor(), role=principal().role, mails=mails)
+    who = principal()
+    inviter = Inviter(client_id(), actor(), who.role, who.actions, mails)
     made, token = invite(db(), clock(), inviter, **data)
     audit("invitation.create", f"invitation:{made.id}")
     if mails:
-        who = principal().user_id
-        name = user(db(), who).full_name if who is not None else None
+        name = user(db(), who.user_id).full_name if who.user_id is not None else None
         where = client(db(), client_id()).name
         write_letter("invitation", to=made.email, token=token, client=where, who=name or where)
     return _shown(made) | {"link": None if mails else link_to("invitation", token)}

@@ -103,6 +103,16 @@ def test_nobody_invites_above_themselves(
     assert manager.post("/invitations", {"email": "a@example.com", "role": "manager"})
 
 
+def test_a_key_invites_to_no_role_that_may_more_than_the_key(
+    caller_of: CallerOf, sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    for owner in (None, settled(sessions, clock, client_id)):
+        key = caller_of(client_id, scopes=["users:write"], user_id=owner)
+        for role in ("admin", "user"):
+            ask = {"email": "a@example.com", "role": role}
+            refused(key.ask("POST", "/invitations", ask), 403)
+
+
 def test_an_account_of_another_client_keeps_its_password(
     app: Flask, api: Caller, stranger: Caller, nobody: Caller, sessions: Sessions,
     clock: ManualClock, client_id: int,
