@@ -199,6 +199,15 @@ def mark_done(session: Session, clock: Clock, export_id: int, *, size: int, sha2
     )
 
 
+def mark_failed(session: Session, clock: Clock, export_id: int, *, reason: str) -> None:
+    """Note that an export cannot be written, and why."""
+    session.execute(
+        update(Export)
+        .where(Export.id == export_id, Export.status.in_(GOING))
+        .values(status=ExportStatus.FAILED, error=reason[:300], finished_at=clock.now())
+    )
+
+
 def expire_exports(session: Session, clock: Clock) -> None:
     """Note that the files of a week ago are no longer kept."""
     session.execute(

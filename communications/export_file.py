@@ -60,12 +60,15 @@ def written_to(target: Path, format: ExportFormat) -> Path:
 def finish(target: Path, format: ExportFormat, columns: Sequence[str]) -> str:
     """Make the file that is downloaded of the slices, and return its SHA-256.
 
-    Doing it again, or twice at once, makes the same file.
+    Doing it again, or twice at once, makes the same file. Raises ExportFormatError.
     """
     if format is ExportFormat.PARQUET:
         made = target.with_suffix(f".{secrets.token_hex(4)}")
-        _to_parquet(written_to(target, format), made, columns)
-        made.replace(target)
+        try:
+            _to_parquet(written_to(target, format), made, columns)
+            made.replace(target)
+        finally:
+            made.unlink(missing_ok=True)
     digest = hashlib.sha256()
     with target.open("rb") as file:
         while block := file.read(BLOCK):
@@ -76,10 +79,14 @@ def finish(target: Path, format: ExportFormat, columns: Sequence[str]) -> str:
 def _to_parquet(part: Path, target: Path, columns: Sequence[str]) -> None:
     arrow, parquet = _arrow()
     schema = arrow.schema([(name, arrow.string()) for name in columns])
-    with part.open(encoding="utf-8") as lines, parquet.ParquetWriter(target, schema) as writer:
-        while group := [json.loads(line) for line in islice(lines, GROUP)]:
-            texts = [{name: _text(row[name]) for name in columns} for row in group]
-            writer.write_table(arrow.Table.from_pylist(texts, schema=schema))
+    try:
+        with part.open(encoding="utf-8") as lines, parquet.ParquetWriter(target, schema) as writer:
+            while group := [json.loads(line) for line in islice(lines, GROUP)]:
+                texts = [{name: _text(row[name]) for name in columns} for row in group]
+                writer.write_table(arrow.Table.from_pylist(texts, schema=schema))
+    except arrow.ArrowException as error:
+        why = f"it cannot be written as Parquet ({type(error).__name__})"
+        raise ExportFormatError(why, field="format", remedy="take csv or jsonl") from error
 
 
 def _text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from communications.export_file import finish, written_to
 from communications.export_rows import MESSAGE_COLUMNS
 from core.clock import ticking
 from core.db import read, write
+from core.errors import EngineError
 from core.log import get
 from echelonx.wiring import Services
 from members.exporting import COLUMNS
@@ -32,24 +33,38 @@ class Exporters:
 
     def unit(self) -> bool:
         """Write one slice, or finish a file; say whether there may be more to do."""
-        sessions, clock = self._services.sessions, self._services.clock
-        with read(sessions) as session:
+        with read(self._services.sessions) as session:
             waits = export.waiting(session)
         if not waits:
             self._tidy()
             return False
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            with write(sessions) as session:
-                one = export.next_export(session)
-                more = one is not None and export.write_slice(session, clock, one, self._part(one))
-            if one is not None and not more:
-                self._finish(one)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return self._advance()
         except OSError as error:
             # A full disk: it goes on where it was, once there is room.
             log.warning("export waits", error=type(error).__name__)
+            self._tidy()
             return False
-        return one is not None
+
+    def _advance(self) -> bool:
+        """Take the oldest export a slice further; one that cannot be written keeps no other."""
+        sessions, clock = self._services.sessions, self._services.clock
+        export_id = 0
+        try:
+            with write(sessions) as session:
+                one = export.next_export(session)
+                if one is None:
+                    return False
+                export_id = one.id
+                more = export.write_slice(session, clock, one, self._part(one))
+            if not more:
+                self._finish(one)
+        except EngineError as error:
+            log.warning("export failed", export=export_id, code=error.code)
+            with write(sessions) as session:
+                export.mark_failed(session, clock, export_id, reason=str(error))
+        return True
 
     def _finish(self, one: Export) -> None:
         columns = COLUMNS if one.of is export.ExportOf.MEMBERS else MESSAGE_COLUMNS

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyarrow
 import pytest
 from pyarrow import parquet
 
@@ -153,3 +154,26 @@ def test_a_link_holds_for_an_hour_and_for_one_file(
     with write(product.sessions) as session:
         assert not export.waiting(session)
     assert good(api.ask("GET", "/exports"))["data"][0]["id"] == second["id"]
+
+
+def test_an_export_that_cannot_be_written_fails_and_keeps_no_other(
+    api: Caller, product: Services, messages: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.post("/members", {"member_id": "ana", "email": "ana@example.com"})
+    vip = api.post("/segments", {"name": "vip", "text": 'tier = "premium"'})
+    ruled = api.post("/exports", {"of": "members", "match": 'in segment "vip"'})
+    api.ask("DELETE", f"/segments/{vip['id']}")
+    torn = api.post("/exports", {"of": "communications", "format": "parquet"})
+
+    def refuse(*args: Any, **more: Any) -> None:
+        raise pyarrow.ArrowInvalid("a row of ana@example.com")
+
+    monkeypatch.setattr(parquet, "ParquetWriter", refuse)
+
+    done, _ = exported(api, product, of="communications")
+
+    assert (done["status"], done["rows"]) == ("done", 6)
+    first, second = (api.get(f"/exports/{one['id']}") for one in (ruled, torn))
+    assert (first["status"], second["status"]) == ("failed", "failed")
+    assert "vip" in first["error"]
+    assert second["error"] == "it cannot be written as Parquet (ArrowInvalid)"
