@@ -18,6 +18,7 @@ from accounts import key as keys
 from accounts import session as user_sessions
 from accounts.permission import PERMISSIONS
 from accounts.principal import Principal, key_holder, person
+from api import rate
 from api.context import clock, services
 from api.hardening import is_secure
 from api.openapi import OPEN, PREFIX, READS
@@ -46,10 +47,12 @@ def install(app: Flask) -> None:
                 remedy="revoke that key; send another as `Authorization: Bearer ex_…`",
             )
         action = action_of(current_app, request.endpoint)
-        if action == OPEN:
-            return
-        g.principal = _caller()
-        if action is not None:
+        try:
+            if action != OPEN:
+                g.principal = _caller()
+        finally:
+            rate.take()  # who guesses keys, too
+        if action not in (OPEN, None):
             g.principal.require(action)
 
 

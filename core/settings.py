@@ -155,6 +155,13 @@ class Settings:
         8000, _whole(0, 65535), "The port the web server listens on; 0 takes a free one."
     )
     threads: int = _setting(8, _whole(1, 256), "Requests the web server handles at a time.")
+    trusted_proxies: int = _setting(
+        0,
+        _whole(0, 10),
+        "How many proxies of yours stand before the web server, each of which adds who asked it to "
+        "`X-Forwarded-For`. Strangers are limited by address: behind a proxy they all have its own "
+        "until this is set. 0 believes no such header.",
+    )
     rate_limit: int = _setting(
         50,
         _whole(0, 100_000),

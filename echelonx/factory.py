@@ -9,6 +9,7 @@ import dataclasses
 import os
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api.register
 from core.log import configure
@@ -21,6 +22,9 @@ def create_app(services: wiring.Services) -> Flask:
     """Return the application over these services."""
     app = Flask("echelonx", static_folder=None)
     app.extensions["echelonx"] = services
+    hops = services.settings.trusted_proxies
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
     receiving = dataclasses.replace(services, bell=services.receipt_bell)
     app.register_blueprint(receive.blueprint(receiving))
     app.register_blueprint(tracking.blueprint(receiving))

@@ -56,7 +56,12 @@ class WebServer:
         self.port: int = listening.getsockname()[1]
         self._sockets: dict[int, Any] = {}
         self._server = create_server(
-            app, map=self._sockets, sockets=[listening], threads=threads, ident=None
+            app,
+            map=self._sockets,
+            sockets=[listening],
+            threads=threads,
+            ident=None,
+            clear_untrusted_proxy_headers=False,  # the application knows whom to believe
         )
         self._server.channel_class = _Channel
         self._stopping = Event()

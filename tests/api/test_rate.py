@@ -58,3 +58,37 @@ def test_somebody_unknown_is_counted_by_their_address(app: Flask) -> None:
     seen = [nobody.ask("GET", "/openapi.json").status_code for _ in range(4)]
 
     assert seen == [200, 200, 200, 429]
+
+
+def test_keys_are_guessed_no_faster_than_strangers_may_ask(app: Flask, api: Caller) -> None:
+    guesser = Caller(app.test_client(), "ex_0a1b2c3d_notakeynotakeynotakeynotakeynotakey")
+
+    seen = [guesser.ask("GET", "/members").status_code for _ in range(4)]
+
+    assert seen == [401, 401, 401, 429]
+    assert api.get("/members")["data"] == []
+
+
+def test_what_one_may_not_do_is_counted_too(caller_of: CallerOf, client_id: int) -> None:
+    reader = caller_of(client_id, scopes=["read"])
+
+    seen = [reader.ask("POST", "/members", {}).status_code for _ in range(4)]
+
+    assert seen == [403, 403, 403, 429]
+
+
+@pytest.mark.parametrize(("proxies", "last"), [(0, 429), (1, 200), (2, 429)])
+def test_behind_proxies_strangers_are_told_apart_by_who_the_proxies_say_they_are(
+    product: Services, proxies: int, last: int
+) -> None:
+    settings = dataclasses.replace(
+        product.settings, rate_limit=2, rate_burst=3, trusted_proxies=proxies
+    )
+    http = create_app(dataclasses.replace(product, settings=settings)).test_client()
+
+    def asked(by: str) -> int:
+        forwarded = {"X-Forwarded-For": f"203.0.113.9, {by}"}
+        return http.get("/api/v1/openapi.json", headers=forwarded).status_code
+
+    assert [asked("198.51.100.1") for _ in range(4)] == [200, 200, 200, 429]
+    assert asked("198.51.100.2") == last

@@ -3,7 +3,7 @@
 from http.client import HTTPConnection
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from core.http import Egress
 from echelonx.server import PortTakenError, WebServer, free_port
@@ -47,6 +47,21 @@ def test_an_answer_without_a_body_leaves_the_connection_open() -> None:
     server.stop()
 
     assert ends == [(204, None, False), (204, None, False), (204, "close", True)]
+
+
+def test_what_proxies_say_reaches_the_application() -> None:
+    app = Flask("told", static_folder=None)
+    app.add_url_rule("/", view_func=lambda: request.headers["X-Forwarded-For"])
+    server = WebServer(app, host="127.0.0.1", port=0, threads=1)
+    server.start()
+    http = Egress(allow_private=True)
+
+    told = {"X-Forwarded-For": "198.51.100.1"}
+    reply = http.request("GET", f"http://127.0.0.1:{server.port}/", headers=told)
+    server.stop()
+
+    assert (reply.status, reply.body) == (200, b"198.51.100.1")
+    http.close()
 
 
 def hello() -> Flask:
