@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import api.register
+from api import account
 from core.log import configure
 from core.settings import Settings
 from echelonx import probes, wiring
@@ -30,6 +31,7 @@ def create_app(services: wiring.Services) -> Flask:
     app.register_blueprint(tracking.blueprint(receiving))
     app.register_blueprint(collector.blueprint(receiving))
     api.register.register(app)
+    app.register_blueprint(account.bp)
     app.register_blueprint(probes.blueprint(services))
     return app
 

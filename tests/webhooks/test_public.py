@@ -37,6 +37,9 @@ def test_every_page_has_a_title_a_language_and_one_heading():
         away(),
         page("unsubscribe", values),
         page("unsubscribed", values),
+        page("account", {"heading": "<shop>", "email": "<shop>", "error": "<shop>"}),
+        page("account_done", {"heading": "<shop>"}),
+        page("account_dead"),
     ):
         assert '<html lang="en">' in answer.get_data(as_text=True)
         assert re.search(r"<title>[^<]+</title>", answer.get_data(as_text=True))
