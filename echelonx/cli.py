@@ -62,7 +62,7 @@ COMMANDS = {
     "endpoint": ("echelonx.commands.endpoint", "Tell URLs of your own what happens."),
     "retention": ("echelonx.commands.retention", "How long data is kept; forget what is older."),
     "key": ("echelonx.commands.access", "API keys."),
-    "user": ("echelonx.commands.access", "People who log in."),
+    "user": ("echelonx.commands.user", "People who log in: add, invite, list, change, suspend."),
     "simulator": ("echelonx.commands.simulator", "Providers on this machine that only pretend."),
 }
 ATTRIBUTES = {"import": "import_"}
