@@ -55,7 +55,8 @@ def _invited(token: str) -> Words:
     words = {"heading": f"Work for {where}", "button": "Accept", "email": found.email}
     if known is not None and known.password_hash is not None:
         return words | {"password": "The password of your account", "kind_of": "current-password"}
-    return words | {"password": "A new password", "kind_of": "new-password", "names": "yes"}
+    words |= {"password": "A new password", "kind_of": "new-password"}
+    return words if known is not None else words | {"names": "yes"}
 
 
 def _forgotten(token: str) -> Words:
