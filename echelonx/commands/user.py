@@ -216,8 +216,8 @@ def _changed(
         where = None if everywhere else chosen(session, client_id).id
         editor = Editor(Role.SUPER_ADMIN, where)
         seen = update_user(session, services.clock, editor=editor, user_id=user_id, **changes)
-        places = [where] if where is not None else [at for at, _ in seen.roles]
-        for at in places or [None]:
+        places = {at for at, _ in seen.roles} if where is None else {where}
+        for at in sorted(places) or (None,):
             _note(services, session, "user.update", f"user:{user_id}", at, **changes)
         values = {"id": user_id, "client": where, "email": seen.user.email, **changes}
     answer(values, facts(values), as_json=as_json)
