@@ -140,7 +140,7 @@ def endpoint(session: Session, client_id: int, endpoint_id: int, *, lock: bool =
     query = select(Endpoint).where(
         Endpoint.client_id == client_id, Endpoint.id == endpoint_id, Endpoint.deleted_at.is_(None)
     )
-    found = session.scalar(query.with_for_update() if lock else query)
+    found = session.scalar(query.with_for_update(key_share=True) if lock else query)
     if found is None:
         raise EndpointNotFoundError(f"no webhook endpoint {endpoint_id}")
     return found

@@ -122,9 +122,9 @@ def claim(session: Session, clock: Clock, vault: Vault, *, slow: bool) -> Turn |
     """Lease an endpoint, chosen by lot among those that are due; None when there is none."""
     now = clock.now()
     query = _due(now, slow=slow).order_by(func.random())
-    found = session.scalar(
-        query.with_for_update(skip_locked=True, of=E).execution_options(populate_existing=True)
-    )
+    # Not the key: news of it may be written meanwhile, and does not keep it from its turn.
+    query = query.with_for_update(key_share=True, skip_locked=True, of=E)
+    found = session.scalar(query.execution_options(populate_existing=True))
     if found is None:
         return None
     found.owner, found.lease_until = secrets.token_hex(8), now + LEASE
@@ -150,7 +150,9 @@ def claim(session: Session, clock: Clock, vault: Vault, *, slow: bool) -> Turn |
 
 def note(session: Session, clock: Clock, turn: Turn, answers: Mapping[int, Answer]) -> None:
     """Write down what came of a turn, by delivery id; what was not tried stays as it was."""
-    found = session.get_one(E, turn.endpoint_id, with_for_update=True, populate_existing=True)
+    found = session.get_one(
+        E, turn.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     rows = session.scalars(
         select(D)
         .where(among(session, D.id, sorted(answers)), D.state == DeliveryState.WAITING)

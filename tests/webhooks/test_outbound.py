@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from accounts.audit import AuditEntry
 from accounts.client import Client, ClientStatus
-from accounts.endpoint import Endpoint, add_endpoint
+from accounts.endpoint import Endpoint, add_endpoint, endpoint
 from accounts.news import News
 from accounts.outbox import DeliveryState, EndpointDelivery, Fact, publish
 from core.clock import ManualClock
-from core.db import Sessions, read, write
+from core.db import Sessions, is_sqlite, read, write
 from core.secret import Vault
 from tests.factories import KEY
 from webhooks.outbound import LEASE, PATIENCE, PLAN, TIRED, Answer, Turn, claim, note
@@ -113,6 +113,21 @@ def test_who_dies_before_writing_it_down_is_followed_with_the_same_id(office: Of
     office.end(first, 500)
     (row,) = office.log()
     assert (row.state, len(row.attempts)) == (DeliveryState.DELIVERED, 1)
+
+
+def test_news_that_is_being_written_keeps_no_endpoint_from_its_turn(office: Office) -> None:
+    endpoint_id = office.endpoint()
+    office.tell("member:1")
+    with office.sessions() as session:
+        more = [Fact(News.MEMBER_UPDATED, "member:2", office.clock.now(), {"id": 2})]
+        publish(session, office.clock.now(), client_id=office.client_id, facts=more)
+        if is_sqlite(session):
+            session.commit()  # it has one writer at a time
+        turn = office.turn()
+        assert "member:1" in office.told(turn)
+        office.end(turn)
+        with write(office.sessions) as another:
+            assert endpoint(another, office.client_id, endpoint_id, lock=True).owner is None
 
 
 def test_facts_of_one_object_are_told_in_their_order(office: Office) -> None:
