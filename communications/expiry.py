@@ -1,4 +1,4 @@
-"""Expiry of messages that nobody looks at: those of accounts that are paused or archived.
+"""Expiry of messages that nobody looks at: of accounts out of use and of suspended clients.
 
 A lane drops what has expired when it comes to it (ledger.intend). An account without a lane keeps
 its messages queued, and its runs open, for as long as nobody resumes it.
@@ -6,10 +6,10 @@ its messages queued, and its runs open, for as long as nobody resumes it.
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import and_, exists, not_, or_, select, update
 from sqlalchemy.orm import Session
 
-from communications.account import AccountStatus, ProviderAccount
+from communications.account import SENDS, ProviderAccount
 from communications.communication import Communication, Reason
 from communications.ledger import QUEUED, closed
 from communications.news import changed
@@ -23,14 +23,14 @@ WAITING = (QUEUED, C.held.is_(None))
 
 
 def unused_expired(session: Session, clock: Clock, *, limit: int = AT_ONCE) -> list[int]:
-    """Return up to `limit` ids of expired messages whose account is not in use.
+    """Return up to `limit` ids of expired messages whose account sends nothing.
 
     Costs one look at the due index for each such account, and where something is queued for it, a
     read of all of that: no index knows when messages expire. Ask every few minutes, and not in a
     transaction that writes.
     """
     now = clock.now()
-    unused = select(ProviderAccount.id).where(ProviderAccount.status != AccountStatus.ACTIVE)
+    unused = select(ProviderAccount.id).where(not_(and_(*SENDS)))
     waits = exists().where(C.provider_account_id == ProviderAccount.id, *WAITING)
     accounts = session.scalars(unused.where(waits)).all()
     if not accounts:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from accounts.client import Client, ClientStatus
 from communications.account import pause_account
 from communications.communication import Communication, Reason
 from communications.expiry import expire, unused_expired
@@ -33,6 +34,20 @@ def test_only_what_expired_on_an_account_out_of_use_is_skipped(
 
     assert (row(old).status, row(old).reason) == (Status.SKIPPED, Reason.EXPIRED)
     assert {row(one).status for one in (young, ageless, waiting)} == {Status.QUEUED}
+
+
+def test_what_waits_for_a_suspended_client_expires_too(
+    sessions, clock, client_id, make_rows, row
+) -> None:
+    (old,) = make_rows(1, expires_at=clock.now() + timedelta(hours=1))
+    clock.advance(hours=2)
+    with write(sessions) as session:
+        session.get_one(Client, client_id).status = ClientStatus.SUSPENDED
+    with read(sessions) as session:
+        ids = unused_expired(session, clock)
+    with write(sessions) as session:
+        assert expire(session, clock, ids) == 1
+    assert row(old).reason is Reason.EXPIRED
 
 
 def test_what_was_taken_or_sent_again_meanwhile_stays(
