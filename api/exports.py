@@ -33,6 +33,8 @@ bp = Resource("exports", about="Files of people and messages")
 ID = "<int(min=1,max=9223372036854775807):export_id>"
 FOLDER = "exports"
 PURPOSE = "export"
+SEES = "members:read"
+"""Who holds it sees addresses."""
 HOLDS = timedelta(hours=1)
 FILE = {"schema": {"type": "string", "format": "binary"}}
 
@@ -60,7 +62,7 @@ def start(data: dict[str, Any]) -> dict[str, Any]:
         of=data["of"],
         format=data["format"],
         chosen=chosen,
-        masked=data["masked"] or "members:read" not in principal().actions,
+        masked=data["masked"] or SEES not in principal().actions,
         actor=actor(),
     )
     audit("export.start", f"export:{export.id}")
@@ -83,7 +85,10 @@ def list_exports(query: dict[str, Any]) -> dict[str, Any]:
 @bp.get(f"/exports/{ID}")
 @bp.response(200, ReadyExportSchema)
 def get(export_id: int) -> dict[str, Any]:
-    """Show how far an export is, and once it is done, a link to its file."""
+    """Show how far an export is, and once it is done, a link to its file.
+
+    A file with addresses in clear has a link only for who holds `members:read`.
+    """
     return shown(exports.export(db(), client_id(), export_id))
 
 
@@ -122,7 +127,7 @@ def _there(export: Export) -> bool:
 def shown(export: Export) -> dict[str, Any]:
     """Return an export as ReadyExportSchema shows it."""
     link = None
-    if _there(export):
+    if _there(export) and (export.masked or SEES in principal().actions):
         until = int((clock().now() + HOLDS).timestamp())
         token = services().signer.sign(PURPOSE, export.client_id, export.id, until)
         link = f"{services().settings.public_url}/api/v1/exports/{export.id}/file?token={token}"

@@ -9,20 +9,22 @@ from typing import Any
 from flask import Response, stream_with_context
 from marshmallow import Schema, fields
 
-from api.context import client_id, clock, db, services
+from api.context import client_id, clock, db, principal, services
 from api.members import ID
 from api.openapi import Resource
 from api.paging import all_of
 from api.schemas.field import Instant
 from api.schemas.page import page_of
 from communications.dossier import dossier
-from communications.dossier_file import as_json, as_zip, table
+from communications.dossier_file import Sections, as_json, as_zip, table
 from core.db import read
 from members.consent_ledger import consent_rows
 from webhooks.retention import Due, preview
 
 bp = Resource("privacy", about="What is kept about people, and for how long")
 JSON, ZIP, LINES, CSV = "application/json", "application/zip", "application/jsonl", "text/csv"
+SEES = "members:read"
+"""Nothing here shows an address to who may not see it elsewhere."""
 BINARY = {"type": "string", "format": "binary"}
 OBJECT = {"type": "object"}
 
@@ -73,8 +75,12 @@ class DueSchema(Schema):
 @bp.response(200, OBJECT, content_type=JSON)
 @bp.doc(responses={200: {"content": {JSON: {"schema": OBJECT}, ZIP: {"schema": BINARY}}}})
 def export_member(query: dict[str, Any], member_id: int) -> Response:
-    """Download everything that is kept about a member, and about those merged into it."""
-    found = dossier(db(), services().content, client_id=client_id(), id=member_id)
+    """Download everything that is kept about a member, and about those merged into it.
+
+    It takes `members:read` as well; the audit log is in it for who may read that.
+    """
+    principal().require(SEES)
+    found = _seen(dossier(db(), services().content, client_id=client_id(), id=member_id))
     name = f"attachment; filename=member-{member_id}"
     if query["format"] is DossierFormat.CSV:
         return Response(as_zip(found), mimetype=ZIP, headers={"Content-Disposition": f"{name}.zip"})
@@ -93,7 +99,11 @@ def export_member(query: dict[str, Any], member_id: int) -> Response:
     responses={200: {"content": {each: {"schema": {"type": "string"}} for each in (LINES, CSV)}}}
 )
 def export_consents(query: dict[str, Any]) -> Response:
-    """Download every yes and no of every member, with its source, wording and proof."""
+    """Download every yes and no of every member, with its source, wording and proof.
+
+    It takes `members:read` as well.
+    """
+    principal().require(SEES)
     return _ledger(query["format"], None)
 
 
@@ -105,7 +115,8 @@ def export_consents(query: dict[str, Any]) -> Response:
     responses={200: {"content": {each: {"schema": {"type": "string"}} for each in (LINES, CSV)}}}
 )
 def export_member_consents(query: dict[str, Any], member_id: int) -> Response:
-    """Download every yes and no of one member."""
+    """Download every yes and no of one member; it takes `members:read` as well."""
+    principal().require(SEES)
     dossier(db(), services().content, client_id=client_id(), id=member_id)
     return _ledger(query["format"], member_id)
 
@@ -118,9 +129,15 @@ def preview_retention() -> dict[str, list[Due] | None]:
     return all_of(preview(db(), clock(), client_id()))
 
 
+def _seen(sections: Sections) -> Sections:
+    """Leave the audit log out for who may not read it."""
+    hidden = () if "audit:read" in principal().actions else ("audit_log",)
+    return (one for one in sections if one[0] not in hidden)
+
+
 def _document(whose: int, member_id: int, at: datetime) -> Iterator[str]:
     with read(services().sessions) as session:
-        found = dossier(session, services().content, client_id=whose, id=member_id)
+        found = _seen(dossier(session, services().content, client_id=whose, id=member_id))
         yield from as_json(found, member_id=member_id, at=at)
 
 

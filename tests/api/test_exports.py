@@ -122,6 +122,9 @@ def test_members_can_be_exported_by_a_rule_and_masked(
     assert told["masked"]
     assert told["rows"] == 3
     assert b"ana@" not in veiled
+    clear, masked = blind.get("/exports")["data"][::-1]
+    assert blind.get(f"/exports/{clear['id']}")["link"] is None, "it shows what others may see"
+    assert blind.get(f"/exports/{masked['id']}")["link"]
     answer = api.ask("POST", "/exports", {"of": "members", "match": "tga"})
     assert refused(answer, 422)["type"].endswith("condition")
     wrong = api.ask("POST", "/exports", {"of": "members", "filter": {"campaign_id": 1}})

@@ -44,6 +44,17 @@ def test_a_member_gets_everything_that_is_kept(api, stranger, make, product) -> 
     assert len(api.get("/audit", action="read.privacy.export_member")["data"]) == 2
 
 
+def test_who_may_not_see_people_gets_no_file_of_them_either(api, caller_of, client_id) -> None:
+    member = api.post("/members", {"member_id": "ana", "email": "ana@example.com"})
+    blind = caller_of(client_id, scopes=["exports:read", "exports:write"])
+    paths = [f"/members/{member['id']}/export", f"/members/{member['id']}/consents/export"]
+    for path in [*paths, "/consents/export"]:
+        assert "members:read" in refused(blind.ask("GET", path), 403)["detail"]
+    sees = caller_of(client_id, scopes=["exports:write", "members:read"])
+    assert "audit_log" not in sees.get(paths[0])["sections"]
+    assert "audit_log" in api.get(paths[0])["sections"]
+
+
 def test_the_ledger_shows_every_word_and_its_proof(api) -> None:
     ids = [api.post("/members", {"member_id": name})["id"] for name in ("ana", "bo")]
     for number, state in ((0, "granted"), (1, "granted"), (0, "withdrawn")):
