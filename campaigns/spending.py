@@ -18,7 +18,8 @@ from accounts.client import Client
 from campaigns.campaign import Campaign
 from channels.channel import Channel
 from communications.communication import Communication, Direction
-from communications.status import ACCEPTED, Status
+from communications.report import taken
+from communications.status import Status
 from core.clock import Clock
 from core.month import last_months, month_of
 
@@ -40,7 +41,7 @@ class Usage:
     sent: int
     """Taken by a provider."""
     not_sent: int
-    """Skipped or failed."""
+    """Skipped, or failed before a provider took it."""
     received: int
     settled: Decimal
     estimated: Decimal
@@ -86,8 +87,8 @@ def usage(session: Session, clock: Clock, *, client_id: int, months: int = 3) ->
             month,
             C.channel,
             C.currency,
-            func.count().filter(outbound, _taken()),
-            func.count().filter(outbound, C.status.in_((Status.SKIPPED, Status.FAILED))),
+            func.count().filter(outbound, taken()),
+            func.count().filter(outbound, C.status.in_((Status.SKIPPED, Status.FAILED)), ~taken()),
             func.count().filter(C.direction == Direction.INBOUND),
             *_costs(),
         )
@@ -101,7 +102,7 @@ def spend(session: Session, clock: Clock, client: Client) -> Spend:
     """Return what a client has spent this month."""
     (start,) = last_months(clock.now(), 1)
     query = _of(session, client.id, start).with_only_columns(C.currency, *_costs())
-    rows = session.execute(query.where(_taken()).group_by(C.currency)).all()
+    rows = session.execute(query.where(taken()).group_by(C.currency)).all()
     settled = {currency: _money(units) for currency, units, _ in rows if currency and units}
     estimated = sum((_money(units) for _, _, units in rows), Decimal(0))
     return Spend(settled, estimated, client.monthly_spend_limit)
@@ -125,13 +126,9 @@ def _of(session: Session, client_id: int, start: datetime) -> Select[Any]:
     )
 
 
-def _taken() -> Any:
-    return C.status.in_(ACCEPTED)
-
-
 def _costs() -> tuple[Any, Any]:
     """Return the sums of what is settled and of what is estimated, in units."""
-    unpriced = and_(C.cost.is_(None), C.direction == Direction.OUTBOUND, _taken())
+    unpriced = and_(C.cost.is_(None), C.direction == Direction.OUTBOUND, taken())
     estimate = case((unpriced, Campaign.cost_per_message), else_=None)
     settled, guessed = (
         func.sum(cast(func.round(amount / UNIT), BigInteger)) for amount in (C.cost, estimate)

@@ -35,10 +35,11 @@ def sent(
     message(channel="sms", cost=Decimal("0.1"), currency="USD", created_at=OCTOBER)
     for _ in range(3):
         message(channel="sms", cost=Decimal("0.1"), currency="USD", campaign_id=campaign)
-    message(channel="sms", cost=Decimal("0.0075"), currency="EUR")
+    undelivered = {"status": Status.FAILED, "reason": "undelivered"}
+    message(channel="sms", cost=Decimal("0.0075"), currency="EUR", **undelivered)
     for _ in range(2):
         message(campaign_id=campaign)
-    message(campaign_id=campaign, status=Status.SKIPPED, reason="suppressed")
+    message(campaign_id=campaign, status=Status.SKIPPED, reason="suppressed", sent_at=None)
     message(direction=Direction.INBOUND)
     stranger = make.another_client()
     stranger.message(stranger.member(), channel="sms", cost=Decimal(9), currency="USD")
