@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, select, tuple_
+from sqlalchemy.orm import Session, aliased
 
 from channels.adapter import EventType
 from communications.communication import Communication, Direction, MessageType
@@ -13,6 +13,7 @@ from communications.event import CommunicationEvent, EventState
 from members.consent import Consent, ConsentState
 
 C, E = Communication, CommunicationEvent
+Yes = aliased(Consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class OptOut:
     recorded_at: datetime
     """When we knew."""
     sent_after: int
-    """Marketing messages on that channel that left after we knew: none, unless on the wire."""
+    """Marketing messages on that channel that left after we knew and before the member agreed
+    again: none, unless on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def opt_outs_page(
             C.direction == Direction.OUTBOUND,
             C.message_type == MessageType.MARKETING,
             C.sent_at > Consent.created_at,
+            ~_agreed_again(),
         )
         .scalar_subquery()
     )
@@ -85,6 +88,23 @@ def opt_outs_page(
         )
         for said, sent in session.execute(query.order_by(Consent.id.desc()).limit(limit))
     ]
+
+
+def _agreed_again() -> ColumnElement[bool]:
+    """Return whether a later yes was known when a message left."""
+    return (
+        exists()
+        .where(
+            Yes.client_id == Consent.client_id,
+            Yes.member_id == Consent.member_id,
+            Yes.channel == Consent.channel,
+            Yes.topic == Consent.topic,
+            Yes.state == ConsentState.GRANTED,
+            tuple_(Yes.occurred_at, Yes.id) > tuple_(Consent.occurred_at, Consent.id),
+            Yes.created_at <= C.sent_at,
+        )
+        .correlate(Consent, C)
+    )
 
 
 def spam_reports_page(

@@ -164,6 +164,14 @@ def test_an_opt_out_shows_its_way_and_what_still_left(
 
     assert (said["member_id"], said["channel"], said["source"]) == (ana, "email", "phone call")
     assert said["sent_after"] == 1
+    api.post(f"/members/{ana}/consents", {**word, "state": "granted", "topic": "news"})
+    clock.advance(minutes=1)
+    make.message(ana, to_address="ana@example.com")
+    clock.advance(minutes=1)
+    api.post(f"/members/{ana}/consents", {**word, "state": "granted"})
+    clock.advance(minutes=1)
+    make.message(ana, to_address="ana@example.com")
+    assert [one["sent_after"] for one in api.get("/communications/opt-outs")["data"]] == [2]
 
 
 def test_failures_are_sent_again_once_they_are_mended(
