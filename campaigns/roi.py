@@ -5,25 +5,23 @@ client's window (members.spending); refunds are taken off. That is not proof tha
 caused the order: for that it takes a control group, which no campaign has yet.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, sqrt
-from statistics import fmean
 
-from sqlalchemy import func, select
+from sqlalchemy import Float, cast, func, select
 from sqlalchemy.orm import Session
 
 from campaigns.queries import campaign as find_campaign
 from communications.communication import Communication
 from communications.report import taken
 from members.order import Order, OrderKind, spend_currency
+from members.revenue import UNITS, money
 
 C = Communication
 MODEL = "last_click"
 ENOUGH = 10
 """Orders below which an interval would be a guess."""
-MOST = 100_000
 Z = 1.96
 """Nineteen times in twenty."""
 CENT = Decimal("0.01")
@@ -67,14 +65,12 @@ def roi(session: Session, client_id: int, campaign_id: int) -> Roi:
         C.currency == currency if currency else C.currency.is_not(None)
     ))  # fmt: skip
     messages, unpriced, paid = session.execute(costs.where(*mine, taken())).one()
-    amounts = _amounts(session, client_id, campaign_id, currency)
+    earned = _earned(session, client_id, campaign_id, currency)
     cost = Decimal(paid or 0)
     estimated = unpriced * (campaign.cost_per_message or Decimal(0))
-    revenue = sum((amount for _, amount in amounts), Decimal(0))
-    bought = [amount for kind, amount in amounts if kind is OrderKind.ORDER]
-    low, high = _interval([float(amount) for _, amount in amounts], messages, len(bought))
+    low, high = _interval(earned, messages)
     spent = cost + estimated
-    mean = sum(bought, Decimal(0)) / len(bought) if bought else Decimal(0)
+    mean = earned.gross / earned.orders if earned.orders else Decimal(0)
     return Roi(
         model=MODEL,
         currency=currency,
@@ -82,20 +78,37 @@ def roi(session: Session, client_id: int, campaign_id: int) -> Roi:
         cost=cost,
         estimated=estimated,
         unpriced=unpriced,
-        orders=len(bought),
-        revenue=revenue,
+        orders=earned.orders,
+        revenue=earned.revenue,
         low=low,
         high=high,
-        return_on_cost=float((revenue - spent) / spent) if spent else None,
+        return_on_cost=float((earned.revenue - spent) / spent) if spent else None,
         break_even_orders=ceil(spent / mean) if mean > 0 else None,
     )
 
 
-def _amounts(
-    session: Session, client_id: int, campaign_id: int, currency: str | None
-) -> Sequence[tuple[OrderKind, Decimal]]:
+@dataclass(frozen=True, slots=True)
+class _Earned:
+    """The orders and refunds credited to a campaign."""
+
+    orders: int
+    gross: Decimal
+    """Before refunds."""
+    revenue: Decimal
+    squares: float
+    """The sum of the squares of all amounts."""
+
+
+def _earned(session: Session, client_id: int, campaign_id: int, currency: str | None) -> _Earned:
+    exact = cast(Order.amount, Float)
+    bought = Order.kind == OrderKind.ORDER
     query = (
-        select(Order.kind, Order.amount)
+        select(
+            func.count().filter(bought),
+            func.sum(UNITS).filter(bought),
+            func.sum(UNITS),
+            func.coalesce(func.sum(exact * exact), 0.0),
+        )
         .join(C, C.id == Order.communication_id)
         .where(
             Order.client_id == client_id,
@@ -103,19 +116,16 @@ def _amounts(
             C.client_id == client_id,
             C.campaign_id == campaign_id,
         )
-        .limit(MOST)
     )
-    return [(kind, Decimal(amount)) for kind, amount in session.execute(query)]
+    orders, gross, revenue, squares = session.execute(query).one()
+    return _Earned(orders, money(gross), money(revenue), squares)
 
 
-def _interval(
-    amounts: Sequence[float], messages: int, orders: int
-) -> tuple[Decimal | None, Decimal | None]:
+def _interval(earned: _Earned, messages: int) -> tuple[Decimal | None, Decimal | None]:
     """Return between what the revenue of as many messages lies, most of which earn nothing."""
-    if orders < ENOUGH or messages < orders:
+    if earned.orders < ENOUGH or messages < earned.orders:
         return None, None
-    mean = sum(amounts) / messages
-    squares = fmean([*(a * a for a in amounts)]) * len(amounts) / messages
-    error = Z * sqrt(max(0.0, squares - mean * mean) / messages) * messages
-    total = mean * messages
+    total = float(earned.revenue)
+    mean = total / messages
+    error = Z * sqrt(max(0.0, earned.squares / messages - mean * mean) / messages) * messages
     return Decimal(total - error).quantize(CENT), Decimal(total + error).quantize(CENT)

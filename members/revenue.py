@@ -13,6 +13,8 @@ from core.month import last_months, month_of
 from members.order import CENT, Order, OrderKind
 
 O = Order  # noqa: E741
+UNITS = cast(func.round(O.amount / CENT), BigInteger)
+"""An amount in the smallest unit: SQLite adds up nothing else exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +51,21 @@ def revenue(session: Session, clock: Clock, *, client_id: int, months: int = 12)
         .order_by(month.desc(), O.currency)
     )
     return [
-        Revenue(row[0], row[1], row[2], row[4], _money(row[3]), -_money(row[5]))
+        Revenue(row[0], row[1], row[2], row[4], money(row[3]), -money(row[5]))
         for row in session.execute(query)
     ]
 
 
 def _sums(kind: OrderKind) -> Sequence[Any]:
-    """Return how many, and how much in the smallest unit: SQLite adds up nothing else exactly."""
-    units = cast(func.round(O.amount / CENT), BigInteger)
-    return func.count().filter(O.kind == kind), func.sum(units).filter(O.kind == kind)
+    return func.count().filter(O.kind == kind), func.sum(UNITS).filter(O.kind == kind)
 
 
-def _money(units: int | Decimal | None) -> Decimal:
+def money(units: int | Decimal | None) -> Decimal:
+    """Return the amount of so many units."""
     return (Decimal(units or 0) * CENT).quantize(CENT)
 
 
 def total_revenue(session: Session, client_id: int) -> dict[str, Decimal]:
     """Return what a client ever kept, by currency."""
-    units = func.sum(cast(func.round(O.amount / CENT), BigInteger))
-    query = select(O.currency, units).where(O.client_id == client_id).group_by(O.currency)
-    return {
-        currency: _money(many) for currency, many in session.execute(query.order_by(O.currency))
-    }
+    query = select(O.currency, func.sum(UNITS)).where(O.client_id == client_id).group_by(O.currency)
+    return {currency: money(many) for currency, many in session.execute(query.order_by(O.currency))}
