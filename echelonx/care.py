@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from accounts import idempotency
 from accounts.audit_chain import seal, unsealed_waits
+from accounts.leftovers import forget_leftovers, leftover
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
 from communications import effects
@@ -95,6 +96,7 @@ class Care:
             self._tidy_events()
             self._forget()
             self._tidy_keys()
+            self._tidy_accounts()
         with read(self._sessions) as session:
             waiting = bulk_waits(session)
         if waiting:
@@ -135,6 +137,14 @@ class Care:
         while forgotten >= idempotency.SLICE:
             with write(self._sessions) as session:
                 forgotten = idempotency.forget_expired(session, self._clock)
+
+    def _tidy_accounts(self) -> None:
+        while True:
+            with read(self._sessions) as session:
+                if not leftover(session, self._clock):
+                    return
+            with write(self._sessions) as session:
+                forget_leftovers(session, self._clock)
 
     def _drop_expired(self) -> None:
         with read(self._sessions) as session:
