@@ -12,6 +12,7 @@ from accounts.invitation import Inviter
 from accounts.invitation import invite as invited
 from accounts.mailer import letter_of, link
 from accounts.password import hashed
+from accounts.permission import allowed
 from accounts.recovery import set_password
 from accounts.user import Role, UserStatus, create_user, user_by_email
 from accounts.user_edit import Editor, update_user
@@ -172,11 +173,12 @@ def invite(email: str, role: str, client_id: int | None, as_json: bool) -> None:
     \b
     echelonx user invite mia@shop.example --role manager
     """
+    top = Role.SUPER_ADMIN
     with opened() as services:
         mails = services.mailer.works
         with write(services.sessions) as session:
             where = chosen(session, client_id)
-            inviter = Inviter(where.id, ACTOR, Role.SUPER_ADMIN, mails)
+            inviter = Inviter(where.id, ACTOR, top, allowed(top), mails)
             made, text = invited(session, services.clock, inviter, email=email, role=Role(role))
             _note(services, session, "invitation.create", f"invitation:{made.id}", where.id)
             address = link(services.settings.public_url, "invitation", text)
