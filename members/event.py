@@ -1,8 +1,9 @@
 """Event: something a member did, with its properties and a time; append-only.
 
-Message ids are unique for a client: a `event_keys` row is written first, and its number becomes the
-event's. On PostgreSQL `events` is partitioned by month of `occurred_at` (partition.py), where no
-constraint over all partitions could say so.
+Message ids are unique for a client, those that others give and the engine's own apart: an
+`event_keys` row is written first, and its number becomes the event's. On PostgreSQL `events` is
+partitioned by month of `occurred_at` (partition.py), where no constraint over all partitions could
+say so.
 
 Invariants
     1. The rollups `event_days` and `event_totals` change in the transaction that stores the events,
@@ -42,7 +43,7 @@ class EventKey(Base):
     id: Mapped[Id]
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     digest: Mapped[bytes] = mapped_column(LargeBinary(16))
-    """BLAKE2b of the message id, 16 bytes."""
+    """BLAKE2b of the message id and whether it is the engine's own, 16 bytes."""
     occurred_at: Mapped[datetime]
 
 

@@ -165,6 +165,7 @@ def _kept(
             "total": float(order.amount),
         },
         occurred_at=order.occurred_at,
+        ours=True,
     )
     track(session, clock, hasher, client_id=order.client_id, events=[told])
     return Recorded(order, new=True)

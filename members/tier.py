@@ -328,6 +328,7 @@ def _event(move: _Move, number: int) -> ToldEvent:
             "reason": move.reason,
         },
         by_member=False,
+        ours=True,
     )
 
 

@@ -70,6 +70,8 @@ class ToldEvent:
     """When it was sent, by the same clock."""
     by_member: bool = True
     """False for what was done to the member: it does not make the member active."""
+    ours: bool = False
+    """Whether the engine tells it: its message ids are not those that others give."""
     told_by: str | None = None
     """SERVER or BROWSER, where the collector took it: whose traits become profiles."""
 
@@ -233,7 +235,8 @@ def _read(client_id: int, told: ToldEvent, now: datetime, country: str | None) -
         raise MemberInvalidError(
             "nobody is named", field="person", remedy=f"give one of {', '.join(NAMING)}"
         )
-    digest = blake2b(f"{client_id}:{told.message_id}".encode(), digest_size=16).digest()
+    name = f"{client_id}{'!' if told.ours else ':'}{told.message_id}"
+    digest = blake2b(name.encode(), digest_size=16).digest()
     return _Read(
         digest=digest,
         told=told,

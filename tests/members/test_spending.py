@@ -20,6 +20,7 @@ from members.event import Event, EventTotal
 from members.member import Member
 from members.order import Order
 from members.spending import record_order, record_refund
+from members.tracking import ToldEvent, track
 from tests.factories import Factory
 
 
@@ -73,6 +74,19 @@ def test_an_order_is_spend_and_an_event_once(make, buy) -> None:
         assert event.properties == {
             "order_id": "A-1", "currency": "EUR", "total": 49.9, "sku": "lamp",
         }  # fmt: skip
+
+
+def test_no_event_told_before_keeps_the_orders_own_from_being(make, buy) -> None:
+    ana = make.member()
+    told = ToldEvent("viewed", "order:A-1", {"anonymous_id": "v"})
+    with write(make.sessions) as session:
+        track(session, make.clock, make.hasher, client_id=make.client_id, events=[told])
+    buy(ana, "A-1", "49.90")
+
+    with read(make.sessions) as session:
+        assert session.scalars(select(Event.name).where(Event.member_id == ana)).all() == [
+            "purchase"
+        ]
 
 
 @pytest.mark.parametrize(
