@@ -10,7 +10,7 @@ Invariants
        and always equal a recount, but for events that were forgotten since: they stay counted.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,8 @@ from core.db import Base, BigId, Id
 TOLD_BY = "$told_by"
 """The property that says which collector's key told: it is ours, and nobody else's to give."""
 SERVER, BROWSER = "server", "browser"
+OLDEST = timedelta(days=3653)
+"""How long ago an event may have happened that is told, and months have tables: ten years."""
 
 
 class EventKey(Base):

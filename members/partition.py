@@ -1,7 +1,8 @@
 """Partition: the month of events that one table holds, on PostgreSQL; and forgetting old events.
 
 Events of a month that has no table yet wait in `events_default`, which every query reads too, so
-nothing depends on this having run. On SQLite there is one table and nothing to do.
+nothing depends on this having run; what is older than OLDEST stays there. On SQLite there is one
+table and nothing to do.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.clock import Clock
 from core.db import is_sqlite
 from core.rows import among
-from members.event import Event
+from members.event import OLDEST, Event
 
 MONTHS_AHEAD = 2
 MONTHS_AT_ONCE = 6
@@ -45,7 +46,7 @@ MAKE = text(
 )
 WAITING = text(
     "SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month"
-    " FROM events_default ORDER BY 1 LIMIT :count"
+    " FROM events_default WHERE occurred_at >= :since ORDER BY 1 LIMIT :count"
 )
 
 
@@ -61,7 +62,9 @@ def make_months(session: Session, clock: Clock) -> int:
     # Behind a long transaction it gives up, rather than hold up every event; the next look is soon.
     session.execute(text("SET LOCAL lock_timeout = '2s'"))
     months = {_month(clock.now(), ahead) for ahead in range(MONTHS_AHEAD + 1)}
-    months |= {str(month) for month in session.scalars(WAITING, {"count": MONTHS_AT_ONCE})}
+    since = clock.now() - OLDEST
+    waiting = session.scalars(WAITING, {"count": MONTHS_AT_ONCE, "since": since})
+    months |= {str(month) for month in waiting}
     for month in sorted(months):
         session.execute(select(func.set_config("echelonx.month", month, True)))
         session.execute(MAKE)

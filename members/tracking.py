@@ -31,7 +31,7 @@ from core.errors import InvalidError
 from core.rows import table
 from core.sql import insert_into
 from members.errors import MemberInvalidError
-from members.event import TOLD_BY, Event, EventKey
+from members.event import OLDEST, TOLD_BY, Event, EventKey
 from members.identity import ANONYMOUS, resolve
 from members.member import Member
 from members.person import Person, read_person
@@ -216,11 +216,13 @@ def happened_at(told: datetime | None, sent: datetime | None, now: datetime) -> 
     """Return when an event happened by our clock: never later than now.
 
     A device whose clock is wrong says when it sent, too; the difference is its error.
+    Raises MemberInvalidError for what is in no calendar.
     """
-    if told is None:
-        return now
-    corrected = told if sent is None else now - (sent - told)
-    return min(corrected.astimezone(UTC), now)
+    try:
+        corrected = now if told is None else told if sent is None else now - (sent - told)
+        return min(corrected.astimezone(UTC), now)
+    except OverflowError:
+        raise MemberInvalidError("no such time", field="occurred_at") from None
 
 
 def _read(client_id: int, told: ToldEvent, now: datetime, country: str | None) -> _Read:
@@ -235,6 +237,9 @@ def _read(client_id: int, told: ToldEvent, now: datetime, country: str | None) -
         raise MemberInvalidError(
             "nobody is named", field="person", remedy=f"give one of {', '.join(NAMING)}"
         )
+    occurred_at = happened_at(told.occurred_at, told.sent_at, now)
+    if occurred_at < now - OLDEST and not told.ours:
+        raise MemberInvalidError(f"longer than {OLDEST.days} days ago", field="occurred_at")
     name = f"{client_id}{'!' if told.ours else ':'}{told.message_id}"
     digest = blake2b(name.encode(), digest_size=16).digest()
     return _Read(
@@ -242,7 +247,7 @@ def _read(client_id: int, told: ToldEvent, now: datetime, country: str | None) -
         told=told,
         person=read_person(named, country=country),
         anonymous_id=anonymous_id,
-        occurred_at=happened_at(told.occurred_at, told.sent_at, now),
+        occurred_at=occurred_at,
         amount=amount_of(told.properties),
     )
 

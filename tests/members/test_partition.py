@@ -25,9 +25,10 @@ def make(sessions: Sessions, clock: ManualClock, client_id: int) -> Factory:
 def tell(make: Factory):
     """Tracks one event for each time."""
 
-    def run(*times: datetime, start: int = 0):
+    def run(*times: datetime, start: int = 0, ours: bool = False):
         events = [
-            ToldEvent("visit", f"v{start + n}", ANA, occurred_at=at) for n, at in enumerate(times)
+            ToldEvent("visit", f"v{start + n}", ANA, occurred_at=at, ours=ours)
+            for n, at in enumerate(times)
         ]
         with write(make.sessions) as session:
             return track(session, make.clock, make.hasher, client_id=make.client_id, events=events)
@@ -84,6 +85,17 @@ def test_waiting_events_move_to_their_months_and_none_is_lost(tell, sessions, cl
         tables = set(inspect(session.connection()).get_table_names())
     assert held == {"events_2026_11": 3, "events_2026_10": 1, "events_2026_09": 1}
     assert {"events_2026_12", "events_2027_01"} <= tables
+
+
+@pytest.mark.usefixtures("whole")
+def test_what_is_older_than_ten_years_gets_no_table(tell, sessions, clock) -> None:
+    now = clock.now()
+    assert tell(now - timedelta(days=3654)).new == 0
+    tell(now - timedelta(days=5000), now - timedelta(days=300_000), ours=True)
+    with write(sessions) as session:
+        assert make_months(session, clock) in (0, 3)
+
+    assert count(sessions) == 2
 
 
 @pytest.mark.usefixtures("whole")

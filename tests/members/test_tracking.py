@@ -1,7 +1,7 @@
 """Mirrors members/tracking.py and members/rollup.py: what members did, kept once, in any order."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -105,6 +105,8 @@ def test_message_ids_of_two_clients_are_two(tracked, sessions, clock) -> None:
         ({"properties": {"x": "a\x00"}}, "properties"),
         ({"properties": {"x": "a\ud800"}}, "properties"),
         ({"properties": {"x": {1, 2}}}, "properties"),
+        ({"occurred_at": NOON - timedelta(days=3654)}, "occurred_at"),
+        ({"occurred_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, "occurred_at"),
     ],
 )
 def test_what_cannot_be_kept_is_told_and_the_rest_is_kept(
