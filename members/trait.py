@@ -10,9 +10,10 @@ Invariants
     3. A trait is never a consent, a tag, a tier or a status.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import literal, select
@@ -28,6 +29,8 @@ from members.person import MAX_ATTRIBUTES, Person, read_attributes, read_person
 from members.upsert import Existing, upsert
 
 IDENTIFY, GROUP = "identify", "group"
+AT_ONCE = 500
+"""Stored events in memory at a time, 32 kB each at most."""
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FIELDS = {
     # as Segment's libraries call it, folded and without _: the member's field
@@ -87,80 +90,91 @@ def learn(
     """
     by_server = {one.member_id for one in said if one.told_by == SERVER}
     unkept: list[Unkept] = []
+    new = {one.message_id for one in said}
     whole = set(whole)
     since = min((one.occurred_at for one in said), default=None)
-    told = _stored(session, client_id, by_server - whole, since)
-    told += _stored(session, client_id, whole, LONG_AGO)
+    told = chain(
+        _stored(session, client_id, by_server - whole, since),
+        _stored(session, client_id, whole, LONG_AGO),
+    )
     by_browser = [one for one in said if one.told_by != SERVER]
-    for existing, each in (
-        (Existing.OVERWRITE, told),
-        # The first that says it counts.
-        (Existing.FILL, sorted(by_browser, key=lambda one: one.order, reverse=True)),
+    by_browser.sort(key=lambda one: one.order, reverse=True)  # the first that says it counts
+    for existing, members, each in (
+        (Existing.OVERWRITE, by_server | whole, told),
+        (Existing.FILL, {one.member_id for one in by_browser}, by_browser),
     ):
-        people = _people(session, client_id, each, unkept, country)
+        held = _held(session, client_id, members)
+        people: dict[int, Person] = {}
+        for one in each:
+            refused = _fold(people, one, held, country)
+            unkept += refused if one.message_id in new else ()
         if people:
             upsert(
                 session,
                 clock,
                 hasher,
                 client_id=client_id,
-                people=people,
+                people=list(people.values()),
                 existing=existing,
                 source="collector",
             )
-    new = {one.message_id for one in said}
-    return [one for one in unkept if one.message_id in new]
+    return unkept
 
 
 def _stored(
     session: Session, client_id: int, members: Iterable[int], since: datetime | None
-) -> list[Said]:
-    """Return what servers told about members at `since` and later, the earliest first."""
+) -> Iterator[Said]:
+    """Yield what servers told about members at `since` and later, the earliest first."""
     members = sorted(members)
     if not members or since is None:
-        return []
+        return
     E = Event  # noqa: N806  (a table alias)
-    query = select(
-        E.member_id, E.name, E.properties, E.occurred_at, E.message_id, literal(SERVER)
-    ).where(
-        E.client_id == client_id,
-        among(session, E.member_id, members),
-        E.occurred_at >= since,
-        E.name.in_((IDENTIFY, GROUP)),
-        E.properties[TOLD_BY].as_string() == SERVER,
+    query = (
+        select(E.member_id, E.name, E.properties, E.occurred_at, E.message_id, literal(SERVER))
+        .where(
+            E.client_id == client_id,
+            among(session, E.member_id, members),
+            E.occurred_at >= since,
+            E.name.in_((IDENTIFY, GROUP)),
+            E.properties[TOLD_BY].as_string() == SERVER,
+        )
+        .order_by(E.occurred_at, E.message_id)
+        .execution_options(yield_per=AT_ONCE)
     )
-    found = [Said(*row) for row in session.execute(query)]
-    return sorted(found, key=lambda one: one.order)
+    for row in session.execute(query):
+        yield Said(*row)
 
 
-def _people(
-    session: Session,
-    client_id: int,
-    said: Sequence[Said],
-    unkept: list[Unkept],
-    country: str | None,
-) -> list[Person]:
-    """Return one person for each member, of whom the last that said a trait said it."""
+def _held(session: Session, client_id: int, members: Set[int]) -> Mapping[int, Any]:
+    """Return what there is of members that the folding looks at."""
     query = select(
         Member.id, Member.member_id, Member.attributes, Member.first_name, Member.last_name
     ).where(
         Member.client_id == client_id,
-        among(session, Member.id, sorted({one.member_id for one in said})),
+        among(session, Member.id, sorted(members)),
         Member.deleted_at.is_(None),
     )
-    held = {row.id: row for row in session.execute(query)} if said else {}
-    people: dict[int, Person] = {}
-    for one in said:
-        if one.member_id not in held:
-            continue
-        row = held[one.member_id]
-        person = people.setdefault(row.id, Person(fields={"member_id": row.member_id}))
-        for name, value in _flat(one.traits, f"{GROUP}_" if one.name == GROUP else ""):
-            try:
-                _take(person, name, value, row, country)
-            except InvalidError as error:
-                unkept.append(Unkept(one.message_id, f"traits.{name[:64]}: {error}"))
-    return list(people.values())
+    return {row.id: row for row in session.execute(query)} if members else {}
+
+
+def _fold(
+    people: dict[int, Person], one: Said, held: Mapping[int, Any], country: str | None
+) -> list[Unkept]:
+    """Take what one event says into its person: the last that says a trait says it.
+
+    Returns what could not be kept.
+    """
+    row = held.get(one.member_id)
+    if row is None:
+        return []
+    person = people.setdefault(row.id, Person(fields={"member_id": row.member_id}))
+    unkept = []
+    for name, value in _flat(one.traits, f"{GROUP}_" if one.name == GROUP else ""):
+        try:
+            _take(person, name, value, row, country)
+        except InvalidError as error:
+            unkept.append(Unkept(one.message_id, f"traits.{name[:64]}: {error}"))
+    return unkept
 
 
 def _flat(traits: Mapping[str, Any], before: str) -> Iterable[tuple[str, Any]]:
