@@ -12,6 +12,8 @@ from accounts.foundation import REMEDY, is_foundation
 from core.errors import InvalidError
 
 MAX_DAYS = 36_500
+MIN_AUDIT_DAYS = 365
+"""Nobody shortens the trail of what they just did."""
 MAX_RATES = 20
 STEPS = ("Hook", "Gift", "Identify", "Engage", "Sell", "Nurture", "Upsell", "Educate", "Share")
 GATES = ("none", "teacher", "payment")
@@ -49,6 +51,10 @@ def _is_currency(value: object) -> bool:
 
 def _is_days(value: object) -> bool:
     return type(value) is int and 1 <= value <= MAX_DAYS
+
+
+def _is_audit_days(value: object) -> bool:
+    return type(value) is int and MIN_AUDIT_DAYS <= value <= MAX_DAYS
 
 
 def _is_rates(value: object) -> bool:
@@ -92,7 +98,10 @@ CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
         _is_elevate,
         'give {"gate": "teacher", "opened": ["Identify"], "targets": {"Hook": "0.05"}}',
     ),
-    "audit_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
+    "audit_days_kept": (
+        _is_audit_days,
+        f"give whole days from {MIN_AUDIT_DAYS} to {MAX_DAYS}",
+    ),
     "event_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
     "foundation": (is_foundation, REMEDY),
     "message_content_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),

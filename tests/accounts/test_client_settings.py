@@ -14,6 +14,7 @@ from core.errors import InvalidError
         ("currency", "EUR"),
         ("attribution_days", 1),
         ("event_days_kept", 36_500),
+        ("audit_days_kept", 365),
         ("referral_rates", [[0, "0"], [5, "0.15"], [25, "1"]]),
     ],
 )
@@ -33,6 +34,7 @@ def test_what_fits_is_kept_beside_what_was_there(name: str, value: Any) -> None:
         ("attribution_days", "7", "settings.attribution_days"),
         ("event_days_kept", True, "settings.event_days_kept"),
         ("event_days_kept", 36_501, "settings.event_days_kept"),
+        ("audit_days_kept", 364, "settings.audit_days_kept"),
         ("referral_rates", [], "settings.referral_rates"),
         ("referral_rates", [[0, "0.1"], [0, "0.2"]], "settings.referral_rates"),
         ("referral_rates", [[0, "1.1"]], "settings.referral_rates"),

@@ -73,8 +73,8 @@ def test_the_ledger_shows_every_word_and_its_proof(api) -> None:
 
 
 def test_what_is_about_to_be_forgotten_is_told(api) -> None:
-    api.patch("/clients/me", {"settings": {"audit_days_kept": 90}})
+    api.patch("/clients/me", {"settings": {"audit_days_kept": 365}})
     due = {one["name"]: (one["days"], one["rows"]) for one in api.get("/retention/preview")["data"]}
     assert due == {
-        "raw_webhooks": (30, 0), "message_content": (180, 0), "events": (730, 0), "audit": (90, 0)
+        "raw_webhooks": (30, 0), "message_content": (180, 0), "events": (730, 0), "audit": (365, 0)
     }  # fmt: skip
