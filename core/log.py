@@ -38,7 +38,7 @@ MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 ***"),
     (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
     (ASSIGNMENT, r"\1***"),
-    (re.compile(r"\bex_[A-Za-z0-9]+_[\w-]{8,}"), "ex_***"),
+    (re.compile(r"\b(e[xs]_)[A-Za-z0-9]+_[\w-]{8,}"), r"\1***"),
     (re.compile(r"\bSG\.[\w-]{8,}\.[\w-]{8,}"), "SG.***"),
     (re.compile(r"(/(?:webhooks/\w+|[cou])/)[\w-]{12,}"), r"\1***"),
     (re.compile(r"[\w.!#$&'*+/=?^`{|}~-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+"), "***@***"),

@@ -24,6 +24,7 @@ SECRETS = [
     "Bearer abcdef123456",
     "basic QWxhZGRpbjpvcGVu",
     "ex_0a1b2c3d_s3cr3t-s3cr3t",
+    "es_0a1b2c3d_s3cr3t-s3cr3t",
     "SG.abcdefghij.klmnopqrstuv",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
     "password=hunter2",
