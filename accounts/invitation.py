@@ -7,6 +7,7 @@ Rules
     3. Somebody who has an account keeps its password: a link adds a role and opens nothing.
     4. The first password of an account that waits for one is set only by a link that was mailed:
        who invites by hand would hold what others gave that account.
+    5. An open invitation ends with the power of who sent it.
 """
 
 import re
@@ -18,6 +19,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select, upda
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.client import usable
+from accounts.key import ApiKey
 from accounts.one_time import digest, new_text
 from accounts.permission import RANKS, allowed, may_give
 from accounts.recovery import MAY_RESET, dead_link
@@ -26,6 +28,7 @@ from core.address import normalise_email
 from core.clock import Clock
 from core.db import Base, Id
 from core.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from core.rows import among
 
 PURPOSE = "invitation"
 LIVES = timedelta(days=7)
@@ -242,6 +245,22 @@ def revoke_invitation(
     if found.revoked_at is None:
         found.revoked_at = clock.now()
         session.flush()
+
+
+def revoke_of(
+    session: Session, clock: Clock, *, user_id: int, client_id: int | None = None
+) -> None:
+    """Take back what a user and their keys invited to, at a client or at all, and nobody used."""
+    keys = session.scalars(select(ApiKey.id).where(ApiKey.user_id == user_id))
+    actors = [f"user:{user_id}", *(f"key:{key_id}" for key_id in keys)]
+    theirs = update(Invitation).where(
+        among(session, Invitation.invited_by, actors),
+        Invitation.accepted_at.is_(None),
+        Invitation.revoked_at.is_(None),
+    )
+    if client_id is not None:
+        theirs = theirs.where(Invitation.client_id == client_id)
+    session.execute(theirs.values(revoked_at=clock.now()))
 
 
 def invitations_page(

@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from accounts.client import Client
+from accounts.invitation import revoke_of
 from accounts.key import ApiKey
 from accounts.permission import RANKS, allowed, checked_actions, may_give
 from accounts.profile import PROFILE, read_profile
@@ -59,8 +60,8 @@ class Editor:
 
     @property
     def sees(self) -> int | None:
-        """The client whose users they see; None is everybody."""
-        return None if self.role is Role.SUPER_ADMIN else self.client_id
+        """The client whose users they see; None is everybody, 0 nobody."""
+        return None if self.role is Role.SUPER_ADMIN else self.client_id or 0
 
     def may_give(self, actions: frozenset[str]) -> bool:
         """Say whether they may do all of this themselves, or as the person they speak for."""
@@ -120,6 +121,8 @@ def set_permissions(
     if not editor.may_give(frozenset(wanted) - frozenset(held.permissions)):
         raise ForbiddenError("you may not do all of this yourself", field="permissions")
     before, held.permissions = held.permissions, wanted
+    if set(before) - set(wanted):
+        revoke_of(session, clock, user_id=user_id, client_id=held.client_id)
     seen.user.updated_at = clock.now()
     session.flush()
     return before
@@ -225,6 +228,7 @@ def _change(
         _set_role(session, clock, editor, seen, role)
     if less or fresh.get("status", UserStatus.ACTIVE) is not UserStatus.ACTIVE:
         end_access(session, clock, user_id=user.id)
+        revoke_of(session, clock, user_id=user.id)
     for name, value in _named(user, fresh).items():
         setattr(user, name, value)
     if "email" in fresh:
@@ -308,7 +312,9 @@ def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
     is_admin = (client_id, Role.ADMIN) in seen.roles and seen.user.status is UserStatus.ACTIVE
     if not is_admin:
         return
-    session.execute(select(Client.id).where(Client.id == client_id).with_for_update())
+    # Not against rows that only name the client: those are many, and open for long.
+    one = select(Client.id).where(Client.id == client_id)
+    session.execute(one.with_for_update(key_share=True))
     others = (
         select(func.count())
         .select_from(ClientRole)
@@ -328,11 +334,12 @@ def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
 
 
 def _leave(session: Session, clock: Clock, seen: Seen, client_id: int) -> None:
-    """End a user's role at a client, their sessions, and the keys they had made there."""
+    """End a user's role at a client, their sessions, and the keys and invitations made there."""
     _keep_an_admin(session, seen, client_id)
     mine = (ClientRole.user_id == seen.user.id, ClientRole.client_id == client_id)
     session.execute(delete(ClientRole).where(*mine))
     end_sessions(session, clock, user_id=seen.user.id)
+    revoke_of(session, clock, user_id=seen.user.id, client_id=client_id)
     session.execute(
         update(ApiKey)
         .where(
@@ -352,4 +359,5 @@ def _end(session: Session, clock: Clock, user: User) -> None:
     user.role, user.status = Role.USER, UserStatus.INACTIVE
     user.deleted_at = user.updated_at = clock.now()
     end_access(session, clock, user_id=user.id)
+    revoke_of(session, clock, user_id=user.id)
     session.flush()

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from accounts.invitation import Inviter, invite
 from accounts.key import authenticate, issue_key
 from accounts.permission import allowed
 from accounts.user import (
@@ -24,7 +26,7 @@ from accounts.user_edit import (
     update_user,
 )
 from core.clock import ManualClock
-from core.db import Sessions, read, write
+from core.db import Sessions, is_sqlite, read, write
 from core.errors import (
     ConflictError,
     EngineError,
@@ -123,18 +125,71 @@ def test_the_last_admin_stays(sessions: Sessions, clock: ManualClock, people: Pe
         update_user(session, clock, editor=root, user_id=people.admin, role="user")
 
 
+def test_who_takes_an_admin_away_waits_for_no_row_that_only_names_the_client(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    with sessions() as other, write(sessions) as session:
+        if not is_sqlite(other):  # where there is one writer at a time anyway
+            grant_role(
+                other, clock, user_id=people.stranger, client_id=people.here, role=Role.ADMIN
+            )
+            session.execute(text("SET LOCAL lock_timeout = '10s'"))
+        root = people.editor(Role.SUPER_ADMIN, people.root)
+        with pytest.raises(ConflictError, match="last admin"):
+            update_user(session, clock, editor=root, user_id=people.admin, role="user")
+
+
+@pytest.mark.parametrize("how", ["role", "status", "permissions", "deleted"])
+def test_what_somebody_and_their_keys_invited_to_ends_with_their_power(
+    sessions: Sessions, clock: ManualClock, people: People, how: str
+) -> None:
+    with write(sessions) as session:
+        boss, who = people.boss, people.manager
+        set_permissions(session, clock, editor=boss, user_id=who, actions=["users:write"])
+        key, _ = issue_key(session, clock, client_id=people.here, name="k", user_id=who)
+        actors = [f"user:{who}", f"key:{key.id}", f"user:{people.admin}"]
+        made = [
+            invite(
+                session, clock, email=f"{n}@example.com", role=Role.USER,
+                inviter=Inviter(people.here, actor, Role.ADMIN, allowed(Role.ADMIN), mails=True),
+            )[0]
+            for n, actor in enumerate(actors)
+        ]  # fmt: skip
+
+        if how == "deleted":
+            delete_user(session, clock, editor=boss, user_id=who)
+        elif how == "permissions":
+            set_permissions(session, clock, editor=boss, user_id=who, actions=[])
+        else:
+            less = {"role": {"role": "user"}, "status": {"status": "suspended"}}[how]
+            update_user(session, clock, editor=boss, user_id=who, **less)
+
+        session.expire_all()
+        assert [one.status_at(clock.now()) for one in made] == ["revoked", "revoked", "open"]
+
+
+def test_who_speaks_for_no_client_sees_nobody(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    nowhere = Editor(Role.ADMIN, None)
+    with write(sessions) as session, pytest.raises(NotFoundError):
+        update_user(session, clock, editor=nowhere, user_id=people.manager, first_name="Max")
+
+
 def test_deleting_ends_account_keys_and_roles_and_frees_the_email(
     sessions: Sessions, clock: ManualClock, people: People
 ) -> None:
     with write(sessions) as session:
-        _, text = issue_key(session, clock, client_id=people.here, name="k", user_id=people.manager)
+        _, secret = issue_key(
+            session, clock, client_id=people.here, name="k", user_id=people.manager
+        )
         assert delete_user(session, clock, editor=people.boss, user_id=people.manager)
 
     with write(sessions) as session:
         with pytest.raises(NotFoundError):
             user(session, people.manager)
         with pytest.raises(UnauthenticatedError):
-            authenticate(session, clock, text)
+            authenticate(session, clock, secret)
         again = create_user(session, clock, email="max@example.com", client_id=people.here)
         assert again.id != people.manager
     with write(sessions) as session, pytest.raises(ConflictError, match="your own"):
