@@ -91,7 +91,9 @@ def bulk_update_clients(
     ids = list(dict.fromkeys(client_ids))
     require_seen(session, among_ids, ids)
     with session.begin_nested() as savepoint:
-        results = [_tried(session, clock, client_id, changes) for client_id in ids]
+        # In one order, whoever asks: two transactions then never wait for each other.
+        tried = {one: _tried(session, clock, one, changes) for one in sorted(ids)}
+        results = [tried[client_id] for client_id in ids]
         if all_or_nothing and any(one.error is not None for one in results):
             savepoint.rollback()
             return [one if one.error else Result(one.client_id, "not_done") for one in results]

@@ -20,10 +20,12 @@ def finish_runs(session: Session, clock: Clock) -> int:
     unfinished = exists().where(Communication.run_id == Run.id, IN_PROGRESS)
     allowed, target = RUN_STEPS[RunStep.FINISH]
     ready = (Run.status.in_(allowed), Run.expanded_at.is_not(None), ~unfinished)
-    found = session.execute(select(Run.id, Run.client_id, Run.campaign_id).where(*ready)).all()
+    query = select(Run.id, Run.client_id, Run.campaign_id).where(*ready)
+    found = session.execute(query.order_by(Run.campaign_id, Run.id)).all()
     finished = 0
     for run_id, client_id, campaign_id in found:
-        # Campaign before run, as everywhere: two transactions then never wait for each other.
+        # Campaign before run, and the lower campaign first, as everywhere: two transactions then
+        # never wait for each other.
         campaign = locked(session, client_id, campaign_id)
         done = session.execute(
             update(Run)

@@ -128,19 +128,20 @@ def do_all(
 
     With `all_or_nothing` one that cannot be done undoes all; with `dry_run` nothing stays done.
     """
-    done: list[Done] = []
+    done: dict[int, Done] = {}
     with suppress(_TakenBackError), session.begin_nested():
-        for campaign_id in campaign_ids:
+        # In one order, whoever asks: two transactions then never wait for each other.
+        for campaign_id in sorted(set(campaign_ids)):
             error = None
             try:
                 with session.begin_nested():
                     _do(session, clock, client_id, campaign_id, deed, changes or {})
             except EngineError as refused:
                 error = refused
-            done.append(Done(campaign_id, error))
-        if dry_run or (all_or_nothing and any(one.error for one in done)):
+            done[campaign_id] = Done(campaign_id, error)
+        if dry_run or (all_or_nothing and any(one.error for one in done.values())):
             raise _TakenBackError
-    return done
+    return [done[campaign_id] for campaign_id in campaign_ids]
 
 
 class _TakenBackError(Exception):

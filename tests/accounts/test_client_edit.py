@@ -1,10 +1,11 @@
 """Mirrors accounts/client_edit.py."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
-from accounts.client import SubscriptionTier, client, create_client
+from accounts.client import Client, SubscriptionTier, client, create_client
 from accounts.client_edit import bulk_update_clients, change_tier
 from core.clock import ManualClock
 from core.db import Sessions, read, write
@@ -53,6 +54,27 @@ def test_many_are_changed_each_with_its_result_or_none_at_all(
     assert change(False) == ["changed", "failed"]
     with read(sessions) as session:
         assert client(session, client_id).contract_end == clock.now()
+
+
+def test_many_are_locked_in_one_order_and_answered_in_the_askers(
+    sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    with write(sessions) as session:
+        other = create_client(session, clock, name="Other").id
+    locked: list[int] = []
+    with write(sessions) as session:
+
+        @event.listens_for(session, "before_flush")
+        def note(flushing: Session, context: object, instances: object) -> None:
+            locked.extend(one.id for one in flushing.dirty if isinstance(one, Client))
+
+        results = bulk_update_clients(
+            session, clock, among_ids=None, client_ids=[other, client_id],
+            changes={"industry": "food"},
+        )  # fmt: skip
+
+    assert [one.client_id for one in results] == [other, client_id]
+    assert list(dict.fromkeys(locked)) == sorted((client_id, other))
 
 
 def test_many_with_one_not_to_be_seen_are_refused_as_a_whole(

@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
+from sqlalchemy.orm import Session
 
 from campaigns.campaign import Campaign, CampaignStatus
 from campaigns.experiment import Arm, Verdict, _arm, _verdict
 from campaigns.run import Run, RunStatus
+from campaigns.shelf import Deed, do_all
 from channels.channel import Channel
 from communications.communication import Communication, Reason
 from communications.status import Status
@@ -115,6 +117,26 @@ def test_many_campaigns_are_changed_at_once_or_only_tried(api: Caller, campaign:
     assert [one["code"] for one in gone["results"]] == ["campaign_state"] * 2
     assert api.post("/campaigns/batch", {"ids": [twin], "do": "delete"})["applied"]
     refused(api.ask("GET", f"/campaigns/{twin}"), 404)
+
+
+def test_many_are_locked_in_one_order_and_answered_in_the_askers(
+    api: Caller, sessions: Sessions, clock: ManualClock, client_id: int, campaign: int
+) -> None:
+    twin = api.post(f"/campaigns/{campaign}/duplicate", {})["id"]
+    locked: list[int] = []
+    with write(sessions) as session:
+
+        @event.listens_for(session, "before_flush")
+        def note(flushing: Session, context: object, instances: object) -> None:
+            locked.extend(one.id for one in flushing.dirty if isinstance(one, Campaign))
+
+        done = do_all(
+            session, clock, client_id=client_id, campaign_ids=[twin, campaign], deed=Deed.UPDATE,
+            changes={"priority": "urgent"},
+        )  # fmt: skip
+
+    assert [one.campaign_id for one in done] == [twin, campaign]
+    assert list(dict.fromkeys(locked)) == sorted((campaign, twin))
 
 
 def test_money_is_held_against_cost_with_an_interval(
