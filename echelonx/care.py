@@ -5,9 +5,7 @@ Each task is a set of guarded statements, so that any number of workers may care
 
 from sqlalchemy import select
 
-from accounts import idempotency
 from accounts.audit_chain import seal, unsealed_waits
-from accounts.leftovers import forget_leftovers, leftover
 from campaigns.finish import finish_runs
 from campaigns.run import Run, RunStatus
 from communications import effects
@@ -19,11 +17,7 @@ from core.clock import Clock, ticking
 from core.db import Sessions, read, write
 from core.log import get
 from echelonx.lanes import Lanes
-from members import traces
 from members.bulk import advance_bulk, bulk_waits
-from members.partition import make_months
-from webhooks import retention
-from webhooks.delivery import FORGOTTEN_AT_ONCE, forget_deliveries
 
 log = get(__name__)
 
@@ -33,11 +27,6 @@ EXPIRE_SECONDS = 300.0
 """It may read all that waits for paused accounts, and nobody waits for it."""
 SEAL_SECONDS = 2.0
 """Entries of the audit log wait so long, at most, to be sealed into their chain."""
-TIDY_SECONDS = 600.0
-"""Between two looks at months of events, and at events and deliveries nobody keeps any longer."""
-"""Between two looks at months of events and at what nobody keeps any longer."""
-FORGET_AT_ONCE = 500
-"""Slices of retention; each is some tenths of a second at most."""
 PARKED_SECONDS = 2.0
 """A receipt overtakes the commit it belongs to by milliseconds, not by minutes."""
 
@@ -72,7 +61,6 @@ class Care:
         self._expire = Every(EXPIRE_SECONDS)
         self._parked = Every(PARKED_SECONDS)
         self._seal = Every(SEAL_SECONDS)
-        self._tidy = Every(TIDY_SECONDS)
 
     def unit(self) -> bool:
         """Do what is due; there is more only while a bulk edit goes on."""
@@ -92,11 +80,6 @@ class Care:
                 effects.run(session, self._clock, effects.of(matched))
         if self._seal.due():
             self._seal_audit()
-        if self._tidy.due():
-            self._tidy_events()
-            self._forget()
-            self._tidy_keys()
-            self._tidy_accounts()
         with read(self._sessions) as session:
             waiting = bulk_waits(session)
         if waiting:
@@ -110,41 +93,6 @@ class Care:
         while waiting:
             with write(self._sessions) as session:
                 waiting = seal(session) > 0
-
-    def _tidy_events(self) -> None:
-        with write(self._sessions) as session:
-            make_months(session, self._clock)
-
-    def _forget(self) -> None:
-        """Forget what is no longer kept, a slice a transaction; the rest has its turn later."""
-        for _ in range(FORGET_AT_ONCE):
-            with write(self._sessions) as session:
-                if not retention.step(session, self._clock):
-                    break
-        with write(self._sessions) as session:
-            retention.forget_of_no_client(session, self._clock)
-        swept = traces.PAGE
-        while swept >= traces.PAGE:
-            with write(self._sessions) as session:
-                swept = traces.sweep(session, now=self._clock.now())
-        forgotten = FORGOTTEN_AT_ONCE
-        while forgotten >= FORGOTTEN_AT_ONCE:
-            with write(self._sessions) as session:
-                forgotten = forget_deliveries(session, self._clock)
-
-    def _tidy_keys(self) -> None:
-        forgotten = idempotency.SLICE
-        while forgotten >= idempotency.SLICE:
-            with write(self._sessions) as session:
-                forgotten = idempotency.forget_expired(session, self._clock)
-
-    def _tidy_accounts(self) -> None:
-        while True:
-            with read(self._sessions) as session:
-                if not leftover(session, self._clock):
-                    return
-            with write(self._sessions) as session:
-                forget_leftovers(session, self._clock)
 
     def _drop_expired(self) -> None:
         with read(self._sessions) as session:

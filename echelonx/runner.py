@@ -38,6 +38,7 @@ from echelonx.rings import Listener
 from echelonx.scheduler import Ticker
 from echelonx.scoring import LOOK_SECONDS as SCORE_SECONDS
 from echelonx.scoring import Scoring
+from echelonx.tidying import Tidying
 from echelonx.tracking import LOOK_SECONDS, Tracking
 from echelonx.wiring import Services
 from scheduling.bell import LocalBell
@@ -172,6 +173,7 @@ class Runner:
 
         lease, tally = services.settings.lease_seconds, self._dispatcher.tally
         care = Care(services.sessions, services.clock, self._lanes, tally, lease_seconds=lease)
+        tidying = Tidying(services.sessions, services.clock).unit
         tracking = Tracking(services.sessions, services.clock).unit
         bell, inbox = services.send_bell, services.inbox_bell
         collect = collecting(services).step
@@ -181,6 +183,7 @@ class Runner:
             Pump("inbox", digest, bell=inbox, interval=soon, rest=SET_SECONDS),
             Pump("collector", collect, bell=inbox, interval=soon, rest=SET_SECONDS),
             Pump("care", care.unit, bell=bell, interval=soon, rest=SET_SECONDS),
+            Pump("tidying", tidying, bell=LocalBell(), interval=interval),
             Pump("asking", Asking(services).unit, bell=LocalBell(), interval=interval),
             Pump("segments", tracking, bell=LocalBell(), interval=min(interval, LOOK_SECONDS)),
             Pump("scores", Scoring(services).unit, bell=LocalBell(), interval=SCORE_SECONDS),
