@@ -3,8 +3,13 @@
 A letter's link is built on the configured public address, never on what a request claims.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
+
+MAX_NAME = 100
+LINKS = re.compile(r"[/\\:@]|\.(?=\S)")
+"""What makes a name that somebody gave themselves a link in the eyes of a mail program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ def letter_of(kind: str, *, to: str, link: str, client: str = "", who: str = "")
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """Return a name as one line in which nothing looks like a link or an address."""
+    return " ".join(LINKS.sub(" ", text).split())[:MAX_NAME]
 
 
 TEXTS = {

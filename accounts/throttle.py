@@ -42,6 +42,10 @@ class Limit:
 PASSWORD = Limit("password", 10, timedelta(minutes=15))
 TWO_FACTOR = Limit("two_factor", 10, timedelta(hours=1))
 MAIL = Limit("mail", 6, timedelta(hours=1))
+INVITATION = Limit("invitation", 6, timedelta(days=1))
+"""Of an address, whoever invites it."""
+INVITING = Limit("inviting", 1000, timedelta(days=1))
+"""Of a client."""
 
 
 class Throttle(Base):

@@ -1,10 +1,12 @@
 """Attempts: what is counted before it is tried, and stays counted whatever becomes of it."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import select, update
 
 from accounts.password import matches
 from accounts.sign_in import spelled
-from accounts.throttle import MAIL, PASSWORD, Limit, give_back, take
+from accounts.throttle import INVITATION, INVITING, MAIL, PASSWORD, Limit, give_back, take
 from accounts.user import User
 from api.context import clock, principal, release, services
 from core.db import read, write
@@ -47,6 +49,24 @@ def may_mail(email: str) -> bool:
     except RateLimitedError:
         return False
     return True
+
+
+def may_invite(client_id: int, emails: Iterable[str]) -> dict[str, RateLimitedError | None]:
+    """Say of each address why no invitation may be mailed to it now, and count those that may.
+
+    All in one transaction and in one order: two that invite the same people wait for each other.
+    """
+    release()
+    found: dict[str, RateLimitedError | None] = {}
+    with write(services().sessions) as session:
+        for name in sorted(map(spelled, emails)):
+            found[name] = None
+            try:
+                take(session, clock(), INVITING, str(client_id))
+                take(session, clock(), INVITATION, name)
+            except RateLimitedError as error:
+                found[name] = error
+    return found
 
 
 def prove_again(password: str) -> None:

@@ -1,5 +1,6 @@
 """/invitations: how people come to have a role at the client."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -17,9 +18,10 @@ from accounts.invitation import (
     revoke_invitation,
 )
 from accounts.one_time import MAX_TEXT
+from accounts.sign_in import spelled
 from accounts.throttle import PASSWORD
 from accounts.user import Role, user
-from api.attempts import attempt_password, succeeded
+from api.attempts import attempt_password, may_invite, succeeded
 from api.context import actor, audit, client_id, clock, db, principal, services
 from api.letters import link_to, write_letter
 from api.openapi import OPEN, Resource
@@ -29,7 +31,7 @@ from api.schemas.field import Instant
 from api.schemas.page import PageQuery, page_of
 from api.sign_in import Email, Password, tell_of
 from core.db import read
-from core.errors import EngineError, ForbiddenError
+from core.errors import EngineError, ForbiddenError, InvalidError
 
 bp = Resource("invitations", about="How people come to have a role at the client", room="users")
 ID = "<int(min=1,max=9223372036854775807):invitation_id>"
@@ -136,6 +138,9 @@ def list_invitations(query: dict[str, Any]) -> dict[str, Any]:
 @bp.response(201, MadeInvitationSchema)
 def create(data: dict[str, Any]) -> dict[str, Any]:
     """Invite somebody to a role, by a link that is good for seven days; an older one ends."""
+    for why_not in _held_back([data["email"]]).values():
+        if why_not is not None:
+            raise why_not
     return _invited(data)
 
 
@@ -144,7 +149,14 @@ def create(data: dict[str, Any]) -> dict[str, Any]:
 @bp.response(200, InvitedPeopleSchema)
 def create_many(data: dict[str, Any]) -> dict[str, Any]:
     """Invite up to 200 people, and say of each what became of it."""
-    return {"results": [_tried(one) for one in data["invitations"]]}
+    asked = data["invitations"]
+    names = [spelled(one["email"]) for one in asked]
+    if len(set(names)) < len(names):
+        raise InvalidError("an address is named twice", field="invitations")
+    why_not = _held_back(names)
+    return {
+        "results": [_tried(one, why_not.get(name)) for one, name in zip(asked, names, strict=True)]
+    }
 
 
 @bp.delete(f"/invitations/{ID}")
@@ -207,8 +219,15 @@ def _invited(data: dict[str, Any]) -> dict[str, Any]:
     return _shown(made) | {"link": None if mails else link_to("invitation", token)}
 
 
-def _tried(one: dict[str, Any]) -> dict[str, Any]:
+def _held_back(emails: list[str]) -> Mapping[str, EngineError | None]:
+    """Count letters before they are written; say of each address why it gets none."""
+    return may_invite(client_id(), emails) if services().mailer.works else {}
+
+
+def _tried(one: dict[str, Any], why_not: EngineError | None) -> dict[str, Any]:
     try:
+        if why_not is not None:
+            raise why_not
         with db().begin_nested():
             made = _invited(one)
     except EngineError as error:

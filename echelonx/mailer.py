@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from threading import BoundedSemaphore
 from urllib.parse import unquote, urlsplit
 
 from accounts.mailer import Letter
@@ -18,6 +19,8 @@ from core.log import get
 
 log = get(__name__)
 SECONDS = 20.0
+MAX_WAITING = 1000
+"""Letters in memory, while a server is slow or away."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Where letters may travel in the clear: they hold links that open accounts."""
 PORTS = {"smtp": 587, "smtps": 465}
@@ -32,11 +35,15 @@ class SmtpMailer:
         self._url = urlsplit(url)
         self._sender = sender
         self._clock = clock
+        self._room = BoundedSemaphore(MAX_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mailer")
 
     def send(self, letter: Letter) -> None:
         """Send without waiting."""
-        self._thread.submit(self._try, letter)
+        if self._room.acquire(blocking=False):
+            self._thread.submit(self._try, letter)
+        else:
+            log.warning("a letter was not handed over", kind="too many wait")
 
     def close(self) -> None:
         """Wait for what is on its way."""
@@ -48,6 +55,8 @@ class SmtpMailer:
         except (OSError, smtplib.SMTPException) as error:
             # The server's words may hold the address.
             log.warning("a letter was not handed over", kind=type(error).__name__)
+        finally:
+            self._room.release()
 
     def _deliver(self, letter: Letter) -> None:
         host = self._url.hostname or "localhost"

@@ -1,5 +1,6 @@
 """Mirrors api/invitations.py."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import update
 
 from accounts.client import Client, ClientStatus
 from accounts.invitation import accept
+from accounts.throttle import Limit
 from accounts.user import Role, User, create_user
 from core.clock import ManualClock
 from core.db import Sessions, write
@@ -197,6 +199,40 @@ def test_many_are_invited_at_once_and_each_is_answered_for(
     assert len(api.get("/invitations")["data"]) == 2
     many = {"invitations": [{"email": f"{n}@example.com"} for n in range(201)]}
     refused(api.ask("POST", "/invitations/bulk", many), 422)
+
+
+def test_an_address_gets_few_letters_and_stands_once_in_a_bulk(
+    app: Flask, api: Caller, stranger: Caller, clock: ManualClock
+) -> None:
+    box = with_mail(app)
+    bo, cy = {"email": "bo@example.com"}, {"email": "cy@example.com"}
+    refused(
+        api.ask("POST", "/invitations/bulk", {"invitations": [bo, {"email": "BO@example.com"}]}),
+        422,
+    )
+
+    for caller in (api, stranger, api):
+        caller.post("/invitations", bo)
+    refused(stranger.ask("POST", "/invitations", bo), 429)
+    results = api.post("/invitations/bulk", {"invitations": [bo, cy]})["results"]
+
+    assert [(one["status"], one.get("code")) for one in results] == [
+        ("failed", "rate_limited"), ("invited", None)
+    ]  # fmt: skip
+    assert [one.to for one in box.letters] == ["bo@example.com"] * 3 + ["cy@example.com"]
+    clock.advance(days=1)
+    api.post("/invitations", bo)
+
+
+def test_a_client_mails_so_many_invitations_a_day(
+    app: Flask, api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_mail(app)
+    monkeypatch.setattr("api.attempts.INVITING", Limit("inviting", 4, timedelta(days=1)))
+    for n in range(2):
+        api.post("/invitations", {"email": f"{n}@example.com"})
+
+    refused(api.ask("POST", "/invitations", {"email": "3@example.com"}), 429)
 
 
 def test_only_who_may_write_users_invites(caller_of: CallerOf, client_id: int) -> None:

@@ -2,8 +2,11 @@
 
 from email import message_from_bytes
 from email.policy import default
+from threading import Event
 
-from accounts.mailer import letter_of
+import pytest
+
+from accounts.mailer import Letter, letter_of
 from core.clock import ManualClock
 from echelonx.mailer import SmtpMailer
 from tests.channels.loopback import SmtpServer, running
@@ -40,5 +43,34 @@ def test_what_a_client_calls_itself_writes_no_header() -> None:
     """B023."""
     letter = letter_of("invitation", to="a@b.de", link=LINK, client="A\r\nBcc: x@y.de", who="B\nC")
 
-    assert letter.subject == "You are invited to A Bcc: x@y.de"
+    assert letter.subject == "You are invited to A Bcc x y de"
     assert letter.text.startswith("B C invites you")
+
+
+def test_what_a_client_calls_itself_is_no_link() -> None:
+    name = "Win at https://evil.example/x or www.evil.example, Co. KG"
+    letter = letter_of("invitation", to="a@b.de", link=LINK, client=name, who="evil.example")
+
+    assert (
+        letter.subject
+        == "You are invited to Win at https evil example x or www evil example, Co. KG"
+    )
+    assert "evil.example" not in letter.text
+
+
+def test_letters_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("echelonx.mailer.MAX_WAITING", 2)
+    held, sent = Event(), list[Letter]()
+
+    def slow(self: SmtpMailer, letter: Letter) -> None:
+        held.wait(30)
+        sent.append(letter)
+
+    monkeypatch.setattr(SmtpMailer, "_deliver", slow)
+    mailer = SmtpMailer("smtp://127.0.0.1:1", "shop@example.com", ManualClock(NOON))
+    for _ in range(5):
+        mailer.send(letter_of("verify", to="ana@example.com", link=LINK))
+    held.set()
+    mailer.close()
+
+    assert len(sent) == 2
