@@ -112,7 +112,7 @@ def install(app: Flask) -> None:
     def tell(response: Response) -> Response:
         if not request.path.startswith(PREFIX) or response.status_code != 200:
             return response
-        if request.method in ("GET", "HEAD") and not response.is_streamed:
+        if request.method in ("GET", "HEAD") and not _is_file(response):
             return _read(response)
         if request.method in ("PATCH", "PUT"):
             db().flush()
@@ -202,6 +202,11 @@ def _read(response: Response) -> Response:
             unchanged.headers[name] = response.headers[name]
         return unchanged
     return response
+
+
+def _is_file(response: Response) -> bool:
+    """Say whether the server sends it piece by piece, so that there is no body to read here."""
+    return response.is_streamed or response.direct_passthrough
 
 
 def _digest(content: bytes) -> str:

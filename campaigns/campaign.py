@@ -231,7 +231,7 @@ def update_campaign(
     With `version`, raises CampaignChangedError when somebody else changed it since; raises
     CampaignStateError for a field that is fixed once launched, else as create_campaign.
     """
-    campaign = locked(session, client_id, campaign_id)
+    campaign = in_hand(session, client_id, campaign_id)
     if version is not None and version != campaign.version:
         raise CampaignChangedError(
             f"the campaign is at version {campaign.version}, not {version}",
@@ -256,6 +256,25 @@ def tell(session: Session, clock: Clock, campaign: Campaign, news: News) -> None
     data = {"id": campaign.id, "status": campaign.status.value, "type": campaign.type}
     told = Fact(news, f"campaign:{campaign.id}", clock.now(), data)
     publish(session, clock.now(), client_id=campaign.client_id, facts=[told])
+
+
+def in_hand(session: Session, client_id: int, campaign_id: int) -> Campaign:
+    """Return a campaign that somebody wants to change or launch, locked.
+
+    Raises CampaignNotFoundError, and CampaignStateError for the messages of a journey.
+    """
+    campaign = locked(session, client_id, campaign_id)
+    refuse_journeys(campaign)
+    return campaign
+
+
+def refuse_journeys(campaign: Campaign) -> None:
+    """Raise CampaignStateError for a campaign that only holds the messages of a journey."""
+    if campaign.schedule_type is ScheduleType.TRIGGERED:
+        raise CampaignStateError(
+            "it belongs to a journey, and nothing is done to it alone",
+            remedy="do it to the journey",
+        )
 
 
 def locked(session: Session, client_id: int, campaign_id: int) -> Campaign:

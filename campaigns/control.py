@@ -16,7 +16,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from accounts.news import News
-from campaigns.campaign import Campaign, CampaignStatus, locked, tell
+from campaigns.campaign import Campaign, CampaignStatus, in_hand, tell
 from campaigns.errors import CampaignStateError, LaunchBlockedError
 from campaigns.launch import NEW_TIME, latest_run, plan_start, schedule_key, start_run
 from campaigns.preflight import examine
@@ -39,7 +39,7 @@ def pause(
 
     Raises CampaignNotFoundError, or CampaignStateError for one that is not active.
     """
-    campaign = locked(session, client_id, campaign_id)
+    campaign = in_hand(session, client_id, campaign_id)
     if campaign.status is PAUSED:
         return campaign
     _require(campaign, {ACTIVE}, "pause")
@@ -102,7 +102,7 @@ def resume(session: Session, clock: Clock, *, client_id: int, campaign_id: int) 
     One whose time came while it was paused starts now, up to two hours late; later raises
     CampaignStateError, and what blocks its start LaunchBlockedError.
     """
-    campaign = locked(session, client_id, campaign_id)
+    campaign = in_hand(session, client_id, campaign_id)
     if campaign.status is ACTIVE:
         return campaign
     _require(campaign, {PAUSED}, "resume")
@@ -119,7 +119,7 @@ def cancel(session: Session, clock: Clock, *, client_id: int, campaign_id: int) 
 
     Raises CampaignNotFoundError, or CampaignStateError for a draft or an archived one.
     """
-    campaign = locked(session, client_id, campaign_id)
+    campaign = in_hand(session, client_id, campaign_id)
     if campaign.status is COMPLETED:
         return campaign
     _require(campaign, {ACTIVE, PAUSED}, "cancel")

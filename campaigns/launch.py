@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from accounts.client import USABLE, Client
 from accounts.news import News
 from campaigns.audience import newest_member
-from campaigns.campaign import Campaign, CampaignStatus, ScheduleType, locked, tell
+from campaigns.campaign import Campaign, CampaignStatus, ScheduleType, in_hand, locked, tell
 from campaigns.errors import CampaignStateError, LaunchBlockedError
 from campaigns.preflight import Preflight, examine
 from campaigns.run import Run
@@ -48,7 +48,7 @@ def launch(session: Session, clock: Clock, *, client_id: int, campaign_id: int) 
     Launching again changes nothing and returns the same. Raises LaunchBlockedError with what the
     pre-flight found, CampaignStateError, or CampaignNotFoundError.
     """
-    campaign = locked(session, client_id, campaign_id)
+    campaign = in_hand(session, client_id, campaign_id)
     if campaign.status is not CampaignStatus.DRAFT:
         return _launched_before(session, campaign)
     found = examine(session, clock, campaign)

@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session
 
 from accounts.client import Client
 from campaigns.audience import frozen, matching, size
-from campaigns.campaign import PRIORITY_NUMBER, Campaign, CampaignCategory, ScheduleType
+from campaigns.campaign import (
+    PRIORITY_NUMBER,
+    Campaign,
+    CampaignCategory,
+    ScheduleType,
+    refuse_journeys,
+)
 from campaigns.decision import decisions
 from campaigns.errors import Finding
 from campaigns.plan import Lane, Plan
@@ -61,11 +67,12 @@ class Preflight:
 
 
 def check(session: Session, clock: Clock, *, client_id: int, campaign_id: int) -> Preflight:
-    """Look at a campaign without changing it. Raises CampaignNotFoundError.
+    """Look at a campaign without changing it. Raises CampaignNotFoundError, CampaignStateError.
 
     Decides for the whole audience once per channel: about 6 µs a member, 6 s at a million.
     """
     campaign = find_campaign(session, client_id, campaign_id)
+    refuse_journeys(campaign)
     found = examine(session, clock, campaign)
     if found.rule:
         _count_reach(session, clock.now(), campaign, from_json(found.rule), found)

@@ -16,9 +16,9 @@ from campaigns import control
 from campaigns.campaign import (
     Campaign,
     CampaignStatus,
-    ScheduleType,
     create_campaign,
-    locked,
+    in_hand,
+    refuse_journeys,
     update_campaign,
 )
 from campaigns.errors import CampaignStateError
@@ -68,7 +68,7 @@ def copy_campaign(
     Raises CampaignNotFoundError, NameTakenError, or CampaignStateError for a journey's own.
     """
     found = find_campaign(session, client_id, campaign_id)
-    _refuse_journeys(found, "copied")
+    refuse_journeys(found)
     variants: list[VariantValues] = [
         {
             "channel": one.channel,
@@ -103,8 +103,7 @@ def delete(session: Session, clock: Clock, *, client_id: int, campaign_id: int) 
     Raises CampaignNotFoundError, or CampaignStateError while it is active or paused, or something
     of it is queued or on its way. Its name stays taken: conditions may ask for it.
     """
-    campaign = locked(session, client_id, campaign_id)
-    _refuse_journeys(campaign, "deleted")
+    campaign = in_hand(session, client_id, campaign_id)
     if campaign.status in (S.ACTIVE, S.PAUSED) or _under_way(session, campaign.id):
         raise CampaignStateError(
             "something of it is still under way", remedy="cancel it first, and wait for its end"
@@ -181,7 +180,7 @@ def _put(
     allowed: CampaignStatus,
     target: CampaignStatus,
 ) -> Campaign:
-    campaign = locked(session, client_id, campaign_id)
+    campaign = in_hand(session, client_id, campaign_id)
     if campaign.status is target:
         return campaign
     if campaign.status is not allowed:
@@ -192,13 +191,6 @@ def _put(
     campaign.status, campaign.updated_at = target, clock.now()
     session.flush()
     return campaign
-
-
-def _refuse_journeys(campaign: Campaign, deed: str) -> None:
-    if campaign.schedule_type is ScheduleType.TRIGGERED:
-        raise CampaignStateError(
-            f"it belongs to a journey and cannot be {deed}", remedy="do it to the journey"
-        )
 
 
 def _under_way(session: Session, campaign_id: int) -> bool:

@@ -1,6 +1,6 @@
 """Mirrors api/elevate.py."""
 
-from accounts.user import Role, create_user
+from accounts.user import Role, UserStatus, create_user
 from core.clock import ManualClock
 from core.db import write
 from echelonx.wiring import Services
@@ -48,7 +48,12 @@ def test_the_class_is_the_teachers_alone(
 ) -> None:
     with write(product.sessions) as session:
         teacher = create_user(
-            session, clock, email="t@example.com", role=Role.MANAGER, client_id=client_id
+            session,
+            clock,
+            email="t@example.com",
+            role=Role.MANAGER,
+            client_id=client_id,
+            status=UserStatus.ACTIVE,
         )
 
     (student,) = caller_of(client_id, user_id=teacher.id).get("/elevate/class")["students"]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pyarrow
 import pytest
 from pyarrow import parquet
+from waitress.buffers import ReadOnlyFileBasedBuffer
 
 from communications import export
 from core.clock import ManualClock
@@ -50,7 +51,10 @@ def exported(api: Caller, product: Services, **body: Any) -> tuple[dict[str, Any
 
 
 def fetch(api: Caller, link: str) -> bytes:
-    with api.http.get(f"{urlsplit(link).path}?{urlsplit(link).query}") as answer:
+    # As the server hands out files: with a length, and not to be read before it does.
+    served = {"wsgi.file_wrapper": ReadOnlyFileBasedBuffer}
+    path = f"{urlsplit(link).path}?{urlsplit(link).query}"
+    with api.http.get(path, environ_overrides=served) as answer:
         assert answer.status_code == 200, answer.get_data(as_text=True)
         return bytes(answer.data)
 

@@ -84,12 +84,14 @@ def test_json_is_as_good_as_text(api: Caller, draft: dict[str, Any]) -> None:
 
 
 def test_what_cannot_be_read_is_told_with_its_line_and_the_nearest_word(api: Caller) -> None:
-    for where in ("/journeys", "/journeys/check"):
-        text = TEXT.replace("send", "snd")
-        problem = refused(api.ask("POST", where, {"text": text}), 422)
-        assert problem["type"].endswith("journey")
-        assert (problem["errors"][0]["line"], problem["errors"][0]["column"]) == (4, 3)
-        assert "did you mean “send”?" in remedies(problem)
+    text = TEXT.replace("send", "snd")
+    (error,) = refused(api.ask("POST", "/journeys/check", {"text": text}), 422)["errors"]
+    assert (error["line"], error["column"]) == (4, 3)
+    assert "“send”" in error["remedy"]
+
+    kept = api.post("/journeys", {"text": text})["problem"]
+    assert (kept["line"], kept["column"]) == (4, 3)
+    assert "“send”" in kept["remedy"]
 
 
 def test_a_draft_may_be_wrong_while_it_is_worked_on(api: Caller, draft: dict[str, Any]) -> None:
@@ -247,3 +249,21 @@ def test_results_add_up_and_lead_to_people(
     (skipped,) = api.get(path(live, "/skipped"), reason="no_address", step="gift")["data"]
     assert (skipped["member"], skipped["channel"]) == ("bo", "email")
     assert api.get(path(live, "/results"), version=9)["versions"] == []
+
+
+def test_the_campaign_of_a_journey_is_left_to_the_journey(
+    api: Caller, live: dict[str, Any]
+) -> None:
+    (campaign,) = [
+        one for one in api.get("/campaigns")["data"] if one["schedule_type"] == "triggered"
+    ]
+    path = f"/campaigns/{campaign['id']}"
+    refused(api.ask("GET", f"{path}/preflight"), 409)
+    for deed in ("launch", "pause", "resume", "cancel", "archive", "duplicate"):
+        body = {} if deed == "duplicate" else None
+        assert "journey" in refused(api.ask("POST", f"{path}/{deed}", body), 409)["detail"]
+    refused(api.ask("PATCH", path, {"description": "mine"}), 409)
+    (done,) = api.post("/campaigns/batch", {"ids": [campaign["id"]], "do": "pause"})["results"]
+    assert not done["ok"]
+
+    assert api.get(path) == campaign
