@@ -3,7 +3,7 @@
 import enum
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from tempfile import TemporaryFile
 from typing import Any
 
 from flask import Response, stream_with_context
@@ -16,7 +16,7 @@ from api.paging import all_of
 from api.schemas.field import Instant
 from api.schemas.page import page_of
 from communications.dossier import dossier
-from communications.dossier_file import Sections, as_json, as_zip, table
+from communications.dossier_file import Sections, as_csv, as_json, write_zip
 from core.db import read
 from members.consent_ledger import consent_rows
 from webhooks.retention import Due, preview
@@ -25,6 +25,7 @@ bp = Resource("privacy", about="What is kept about people, and for how long")
 JSON, ZIP, LINES, CSV = "application/json", "application/zip", "application/jsonl", "text/csv"
 SEES = "members:read"
 """Nothing here shows an address to who may not see it elsewhere."""
+BLOCK = 1 << 16
 BINARY = {"type": "string", "format": "binary"}
 OBJECT = {"type": "object"}
 
@@ -80,14 +81,13 @@ def export_member(query: dict[str, Any], member_id: int) -> Response:
     It takes `members:read` as well; the audit log is in it for who may read that.
     """
     principal().require(SEES)
-    found = _seen(dossier(db(), services().content, client_id=client_id(), id=member_id))
-    name = f"attachment; filename=member-{member_id}"
-    if query["format"] is DossierFormat.CSV:
-        return Response(as_zip(found), mimetype=ZIP, headers={"Content-Disposition": f"{name}.zip"})
+    dossier(db(), services().content, client_id=client_id(), id=member_id)  # or there is none
+    written, media = (_archive, ZIP) if query["format"] is DossierFormat.CSV else (_document, JSON)
+    ending = media.rpartition("/")[2]
     return Response(
-        stream_with_context(_document(client_id(), member_id, clock().now())),
-        mimetype=JSON,
-        headers={"Content-Disposition": f"{name}.json"},
+        stream_with_context(written(client_id(), member_id)),
+        mimetype=media,
+        headers={"Content-Disposition": f"attachment; filename=member-{member_id}.{ending}"},
     )
 
 
@@ -135,26 +135,35 @@ def _seen(sections: Sections) -> Sections:
     return (one for one in sections if one[0] not in hidden)
 
 
-def _document(whose: int, member_id: int, at: datetime) -> Iterator[str]:
+def _document(whose: int, member_id: int) -> Iterator[str]:
     with read(services().sessions) as session:
         found = _seen(dossier(session, services().content, client_id=whose, id=member_id))
-        yield from as_json(found, member_id=member_id, at=at)
+        yield from as_json(found, member_id=member_id, at=clock().now())
+
+
+def _archive(whose: int, member_id: int) -> Iterator[bytes]:
+    with TemporaryFile() as file:
+        with read(services().sessions) as session:
+            found = _seen(dossier(session, services().content, client_id=whose, id=member_id))
+            write_zip(found, file)
+        file.seek(0)
+        while block := file.read(BLOCK):
+            yield block
 
 
 def _ledger(format: LedgerFormat, member_id: int | None) -> Response:
     whose = client_id()
-    name = f"attachment; filename=consents.{format.value}"
-    if format is LedgerFormat.CSV:
-        rows = table(consent_rows(db(), whose, member_id=member_id))
-        return Response(rows, mimetype=CSV, headers={"Content-Disposition": name})
     return Response(
-        stream_with_context(_lines(whose, member_id)),
-        mimetype=LINES,
-        headers={"Content-Disposition": name},
+        stream_with_context(_lines(format, whose, member_id)),
+        mimetype=CSV if format is LedgerFormat.CSV else LINES,
+        headers={"Content-Disposition": f"attachment; filename=consents.{format.value}"},
     )
 
 
-def _lines(whose: int, member_id: int | None) -> Iterator[str]:
+def _lines(format: LedgerFormat, whose: int, member_id: int | None) -> Iterator[str]:
     with read(services().sessions) as session:
-        for row in consent_rows(session, whose, member_id=member_id):
-            yield json.dumps(row, ensure_ascii=False) + "\n"
+        rows = consent_rows(session, whose, member_id=member_id)
+        if format is LedgerFormat.CSV:
+            yield from as_csv(rows)
+        else:
+            yield from (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from members.rejects import harmless
 
@@ -25,23 +25,25 @@ def as_json(sections: Sections, *, member_id: int, at: datetime) -> Iterator[str
     yield "}}\n"
 
 
-def as_zip(sections: Sections) -> bytes:
-    """Return a ZIP of `<section>.csv` files; no cell is a formula."""
-    out = io.BytesIO()
+def write_zip(sections: Sections, out: IO[bytes]) -> None:
+    """Write a ZIP of `<section>.csv` files, row by row; no cell is a formula."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in sections:
-            archive.writestr(f"{name}.csv", table(rows))
-    return out.getvalue()
+            with archive.open(f"{name}.csv", "w", force_zip64=True) as file:
+                file.writelines(line.encode() for line in as_csv(rows))
 
 
-def table(rows: Iterable[dict[str, Any]]) -> str:
-    """Return rows as CSV under the names of the first."""
-    text = io.StringIO(newline="")
-    lines = csv.writer(text)
+def as_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield rows as lines of CSV, under the names of the first."""
     for number, row in enumerate(rows):
         if number == 0:
-            lines.writerow(row)
-        lines.writerow([_cell(value) for value in row.values()])
+            yield _line(row)
+        yield _line(_cell(value) for value in row.values())
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(cells)
     return text.getvalue()
 
 

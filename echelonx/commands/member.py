@@ -10,7 +10,7 @@ from accounts.audit import record
 from accounts.client import Client
 from communications import dossier_file
 from communications.dossier import dossier
-from communications.dossier_file import as_zip
+from communications.dossier_file import write_zip
 from communications.thread import thread
 from communications.upcoming import upcoming
 from core.db import read, write
@@ -70,7 +70,8 @@ def export(member_id: int, file: Path | None, client_id: int | None) -> None:
         client = chosen(session, client_id)
         found = dossier(session, services.content, client_id=client.id, id=member_id)
         if file is not None:
-            file.write_bytes(as_zip(found))
+            with file.open("wb") as out:
+                write_zip(found, out)
         else:
             for part in dossier_file.as_json(found, member_id=member_id, at=services.clock.now()):
                 click.echo(part, nl=False)

@@ -68,7 +68,9 @@ def test_the_ledger_shows_every_word_and_its_proof(api) -> None:
         (ids[0], "granted", "api"), (ids[1], "granted", "api"), (ids[0], "withdrawn", "api")
     ]  # fmt: skip
     assert len(words(f"/members/{ids[0]}/consents/export")) == 2
-    text = api.ask("GET", "/consents/export", format="csv").get_data(as_text=True)
+    answer = api.ask("GET", "/consents/export", format="csv")
+    assert "Content-Length" not in answer.headers, "it is sent as it is read"
+    text = answer.get_data(as_text=True)
     assert [row["state"] for row in csv.DictReader(io.StringIO(text))][-1] == "withdrawn"
 
 
