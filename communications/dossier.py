@@ -71,6 +71,7 @@ WITHOUT = {
     "collected": "sealed until its events are kept, a moment later",
     "idempotency_keys": "sealed answers to a program, gone within a day",
     "inbox": "sealed requests of providers; what they told is in communication_events",
+    "invitations": "to people who are to log in, not to members",
     "journeys": "triggered_member is a place in a list",
     "runs": "last_member_id is a place in a list",
     "template_versions": "the client's own texts",
