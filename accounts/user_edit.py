@@ -6,6 +6,7 @@ Rules
     3. A client always keeps an admin who may log in.
     4. Who works for other clients too belongs to none of them: a client changes their role with it
        and nothing else, and deleting them there only ends that role.
+    5. An account that nobody has begun is not stopped but deleted: its address is not the client's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -274,6 +275,8 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
             field=min(fresh.keys() - {"role"}),
             remedy="change their role here; the rest they change themselves",
         )
+    if editor.role is not Role.SUPER_ADMIN and not _is_begun(seen.user):
+        _refuse_stopping(fresh)
     if "role" in fresh:
         _refuse_giving(editor, fresh["role"])
     if "email" in fresh and user_by_email(session, fresh["email"]) is not None:
@@ -283,6 +286,19 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
 def _refuse_giving(editor: Editor, role: Role) -> None:
     if RANKS[role] > RANKS[editor.role] or not editor.may_give(allowed(role)):
         raise ForbiddenError("this role may more than you may", field="role")
+
+
+def _is_begun(user: User) -> bool:
+    """Say whether an account was ever in the hands of whom it is for."""
+    return user.password_hash is not None or user.email_verified
+
+
+def _refuse_stopping(fresh: Mapping[str, Any]) -> None:
+    """Refuse to stop an account that nobody has begun: no other client could invite its address."""
+    if fresh.get("status", UserStatus.ACTIVE) is not UserStatus.ACTIVE:
+        raise ConflictError(
+            "they have not begun yet", field="status", remedy="delete this user instead"
+        )
 
 
 def _refuse_above(editor: Editor, seen: Seen) -> None:

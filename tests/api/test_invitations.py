@@ -166,6 +166,19 @@ def test_a_link_that_was_shown_opens_no_account_that_waits_for_its_owner(
     assert {one["role"] for one in places} == {"admin", "user"}
 
 
+def test_no_client_keeps_an_address_from_the_others(
+    app: Flask, api: Caller, stranger: Caller, nobody: Caller
+) -> None:
+    box = with_mail(app)
+    taken = stranger.post("/users", {"email": "bo@example.com", "role": "user"})
+    for status in ("suspended", "inactive"):
+        refused(stranger.ask("PATCH", f"/users/{taken['id']}", {"status": status}), 409)
+
+    api.post("/invitations", {"email": "bo@example.com"})
+    nobody.post("/invitations/accept", {"token": box.token, "password": PASSWORD})
+    assert len(entered(app, "bo@example.com").get("/me")["clients"]) == 2
+
+
 def test_of_two_first_passwords_one_holds(
     app: Flask, api: Caller, sessions: Sessions, clock: ManualClock
 ) -> None:
