@@ -10,10 +10,11 @@ What is not named here is told: a new route is audited until somebody says that 
 import re
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 from flask.wrappers import Response
 
 from accounts.audit import ORIGIN, AuditSource, Origin, noted, record, truncated
+from api.auth import action_of
 from api.context import actor, clock, db, principal, services
 from api.idempotency import REPLAYED
 from api.openapi import PREFIX, READS
@@ -52,7 +53,8 @@ def install(app: Flask) -> None:
     def tell(response: Response) -> Response:
         if request.path.startswith(PREFIX) and response.status_code < 400 and _known():
             if request.method not in READS:
-                if REPLAYED not in response.headers:  # what was answered before was told before
+                # What was answered before was told before; a secret is shown once more.
+                if REPLAYED not in response.headers or _shows_secrets():
                     _tell_deeds()
             elif request.method != "OPTIONS" and not _shows_nobody():
                 services().witness.saw(_look())
@@ -82,6 +84,10 @@ def _tell_deeds() -> None:
             session, clock(), client_id=at or principal().client_id, actor=actor(),
             action=action, target=target, before=before or None, after=after or None, **detail,
         )  # fmt: skip
+
+
+def _shows_secrets() -> bool:
+    return (action_of(current_app, request.endpoint) or "").endswith(":secret")
 
 
 def _shows_nobody() -> bool:

@@ -225,6 +225,17 @@ def test_a_name_that_leads_inside_is_never_connected_to(
     assert crm.connections == 0
 
 
+def test_a_secret_that_is_shown_again_is_audited_again(api: Caller) -> None:
+    made = api.post(PATH, {"url": URL, "types": ["*"]})
+    once = {"Idempotency-Key": "once"}
+
+    shown = [api.ask("POST", f"{PATH}/{made['id']}/secret", headers=once) for _ in range(2)]
+
+    assert shown[0].get_json() == shown[1].get_json()
+    told = [one["action"] for one in api.get("/audit")["data"]]
+    assert sum("secret" in action for action in told) == 2
+
+
 def test_types_and_secrets_are_checked(api: Caller) -> None:
     unknown = {"url": URL, "types": ["member.created", "member.eaten"]}
     assert pointers(refused(api.ask("POST", PATH, unknown), 422)) == {"/types/1"}
