@@ -132,6 +132,14 @@ class Communication(Base):
             postgresql_where=text("status = 'unknown'"),
         ),
         Index(None, "client_id", "member_id", "id"),
+        # One campaign's numbers, of a log of many.
+        Index(
+            "ix_communications_campaign",
+            "client_id",
+            "campaign_id",
+            sqlite_where=text("campaign_id IS NOT NULL"),
+            postgresql_where=text("campaign_id IS NOT NULL"),
+        ),
         # Who clicked lately: few of many, asked by conditions.
         Index(
             "ix_communications_clicked",
