@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from core.clock import ManualClock
 from core.condition.ast import InSegment, Or
 from core.condition.check import ConditionError
+from core.condition.english import sentence
 from core.condition.json import from_json
 from core.condition.text import format, parse
 from core.db import Sessions, write
@@ -27,6 +28,7 @@ from members.segment import (
     belonging,
     create_segment,
     delete_segment,
+    spoken,
     update_segment,
 )
 from tests.factories import Factory
@@ -264,3 +266,14 @@ def tag(make: Factory, *members: int) -> None:
 @pytest.fixture
 def make(sessions: Sessions, clock: ManualClock, client_id: int) -> Factory:
     return Factory(sessions, clock, client_id)
+
+
+def test_a_reference_is_said_by_its_name_to_its_own_client_only(
+    sessions: Sessions, clock: ManualClock, client_id: int, make: Factory
+) -> None:
+    stranger = make.another_client().client_id
+    with write(sessions) as session:
+        vip = create_segment(session, clock, client_id=client_id, name="VIP", rule=VIP)
+        english = sentence(InSegment(f"#{vip.id}"))
+        assert "“VIP”" in spoken(session, client_id, english)
+        assert spoken(session, stranger, english) == english
