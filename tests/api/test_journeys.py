@@ -11,7 +11,7 @@ from campaigns.journeys.advance import advance
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from echelonx.wiring import Services
-from tests.api.caller import Caller, pointers, refused, remedies
+from tests.api.caller import Caller, pointers, refused
 from tests.api.test_providers import SMTP
 from tests.api.test_reference import examples, play
 from tests.api.test_templates import EMAIL
