@@ -4,12 +4,20 @@ import pytest
 
 from campaigns.campaign import CampaignStatus, CampaignType
 from campaigns.errors import CampaignNotFoundError, RunNotFoundError
-from campaigns.queries import campaign, campaigns_page, run, runs, templates_page
+from campaigns.queries import (
+    campaign,
+    campaigns_page,
+    run,
+    runs,
+    template_named,
+    templates_page,
+)
 from channels.channel import Channel
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.page import Walk
 from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember
+from tests.factories import Factory
 
 
 def test_campaigns_come_newest_first_a_page_at_a_time(
@@ -95,3 +103,14 @@ def test_a_deleted_campaign_is_gone(
         assert campaigns_page(session, client_id) == []
         with pytest.raises(CampaignNotFoundError):
             campaign(session, client_id, campaign_id)
+
+
+def test_a_template_is_found_by_name_at_its_own_client_only(
+    sessions: Sessions, clock: ManualClock, client_id: int, template_ids: dict[Channel, int]
+) -> None:
+    stranger = Factory(sessions, clock, client_id).another_client().client_id
+    with read(sessions) as session:
+        mine = template_named(session, client_id, "sms")
+        theirs = template_named(session, stranger, "sms")
+    assert mine is not None
+    assert (mine.id, theirs) == (template_ids[Channel.SMS], None)
