@@ -6,7 +6,7 @@
 
 Nothing happens here but storing (collected.py); meaning comes later (collecting.py). Answers:
 200 stored, or not ours to keep and counted; 400 too large or not JSON, 401 no write key, 429 more
-than a client may tell a second, 503 the database is away. What we acknowledged is durable.
+than a key may tell a second, 503 the database is away. What we acknowledged is durable.
 
 Invariants
     1. A 200 is given only after the commit (law 5).
@@ -28,7 +28,7 @@ from core.errors import EngineError, InvalidError, UnauthenticatedError
 from webhooks import collected
 from webhooks.allowance import Allowance
 from webhooks.context import Services
-from webhooks.dropped import Drop, note_drops
+from webhooks.dropped import Drop, Tally, note_drops
 from webhooks.group import GroupCommit, LeaderLostError
 from webhooks.segment import MAX_EVENT
 from webhooks.write_key import WriteKey, WriteKeys
@@ -49,6 +49,7 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
     "Access-Control-Max-Age": "86400",
 }
+NOT_IN_FORCE = "the write key was revoked, has expired, or lacks the scope events:write"
 RETRY_AFTER = "5"
 """Seconds, while the database is away."""
 
@@ -76,6 +77,7 @@ class Desk:
     services: Services
     keys: WriteKeys
     allowance: Allowance
+    tally: Tally
     inbox: GroupCommit[Mapping[str, Any], None]
 
 
@@ -92,6 +94,7 @@ def blueprint(services: Services, allowance: Allowance | None = None) -> Bluepri
         services=services,
         keys=WriteKeys(services.sessions, services.clock),
         allowance=allowance or Allowance(),
+        tally=Tally(),
         inbox=GroupCommit(commit),
     )
 
@@ -125,12 +128,14 @@ def _collect(desk: Desk, kind: str | None) -> Response:
     if key is None:
         _log.info("events dropped", reason="unknown write key", count=events)
         return _answer(200)
-    wait = desk.allowance.take(key.client_id, events)
+    wait = desk.allowance.take(key, events=events, size=len(body))
     if wait:
         return _too_many(wait)
+    if not events:
+        return _answer(200)
     if key.refusal:
-        _note(desk, key, kind, key.refusal, events)
-    elif events:
+        _note(desk, key, Drop(kind or "?", key.refusal, NOT_IN_FORCE, key_id=key.id, count=events))
+    else:
         services = desk.services
         row = collected.sealed(
             services.clock, services.vault, key=key, body=body, kind=kind, events=events
@@ -191,11 +196,11 @@ def _key_text(told: Mapping[str, Any]) -> str:
     return text
 
 
-def _note(desk: Desk, key: WriteKey, kind: str | None, reason: str, events: int) -> None:
-    detail = "the write key was revoked, has expired, or lacks the scope events:write"
-    drop = Drop(kind or "?", reason, detail, key_id=key.id, count=events)
-    with write(desk.services.sessions) as session:
-        note_drops(session, desk.services.clock, client_id=key.client_id, drops=[drop])
+def _note(desk: Desk, key: WriteKey, drop: Drop) -> None:
+    whole = desk.tally.add(drop)
+    if whole is not None:
+        with write(desk.services.sessions) as session:
+            note_drops(session, desk.services.clock, client_id=key.client_id, drops=[whole])
 
 
 def _answer(status: int, code: str = "", message: str = "", **headers: str) -> Response:
@@ -210,7 +215,7 @@ def _answer(status: int, code: str = "", message: str = "", **headers: str) -> R
 
 def _too_many(wait: int) -> Response:
     headers = {"Retry-After": str(wait), "X-RateLimit-Reset": str(wait)}
-    return _answer(429, "rate_limited", "more events a second than a client may tell", **headers)
+    return _answer(429, "rate_limited", "more a second than this key may tell", **headers)
 
 
 def _refused(error: EngineError) -> Response:

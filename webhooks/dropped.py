@@ -6,18 +6,21 @@ count and the last of them: no flood of bad events fills the table, and no body 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from threading import Lock
 
 from sqlalchemy import ForeignKey, Index, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core.clock import Clock
+from core.clock import Clock, ticking
 from core.db import Base, BigId
 from core.sql import insert_into
 
 DAYS_KEPT = 30
 """Days of drops that are remembered."""
+TALLIED_EVERY = 10.0
+"""Seconds between two writes of one kind by a process."""
 
 
 class DroppedEvents(Base):
@@ -95,6 +98,29 @@ def note_drops(session: Session, clock: Clock, *, client_id: int, drops: Iterabl
         ),
         [rows[key] for key in sorted(rows)],
     )
+
+
+class Tally:
+    """Counts drops of refused keys, and says rarely to write them: a flood makes no writes.
+
+    The first is written at once, those of the next TALLIED_EVERY with the one after; a process that
+    ends forgets what was not written.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: dict[tuple[int | None, str, str], tuple[int, float]] = {}
+        """Key, kind and reason → how many are not written, and when to write them."""
+
+    def add(self, drop: Drop) -> Drop | None:
+        """Count a drop; return all there are as one if it is time to write them."""
+        name, now = (drop.key_id, drop.kind, drop.reason), ticking()
+        with self._lock:
+            held, due = self._held.get(name, (0, now))
+            count = held + drop.count
+            late = now >= due
+            self._held[name] = (0, now + TALLIED_EVERY) if late else (count, due)
+        return replace(drop, count=count) if late else None
 
 
 def drops(session: Session, client_id: int, *, limit: int = 100) -> Sequence[DroppedEvents]:

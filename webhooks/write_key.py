@@ -10,7 +10,7 @@
 
 from dataclasses import dataclass
 
-from accounts.key import USE_NOTED_EVERY, authenticate, key_of_text, note_use
+from accounts.key import USE_NOTED_EVERY, ApiKey, authenticate, key_of_text, note_use
 from accounts.principal import key_holder
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write
@@ -33,6 +33,8 @@ class WriteKey:
     """Why it tells nothing: `key_not_in_force`, `key_without_scope`."""
     trusted: bool
     """Whether it may change profiles."""
+    rate: int | None
+    """Requests a second it may send, if it has a limit of its own."""
 
 
 class WriteKeys:
@@ -68,10 +70,14 @@ class WriteKeys:
                 ended = key_of_text(session, text)
                 if ended is None:
                     return None
-                return WriteKey(ended.id, ended.client_id, "key_not_in_force", trusted=False)
+                return _write_key(ended, "key_not_in_force", trusted=False)
         now, used = self._clock.now(), key.last_used_at
         if used is None or now - used > USE_NOTED_EVERY:
             with write(self._sessions) as session:
                 note_use(session, self._clock, key_id=key.id)
         refusal = None if TELL in actions else "key_without_scope"
-        return WriteKey(key.id, key.client_id, refusal, trusted=CHANGE in actions)
+        return _write_key(key, refusal, trusted=CHANGE in actions)
+
+
+def _write_key(key: ApiKey, refusal: str | None, *, trusted: bool) -> WriteKey:
+    return WriteKey(key.id, key.client_id, refusal, trusted, key.rate)

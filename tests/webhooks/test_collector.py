@@ -16,7 +16,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from accounts.client import create_client
-from accounts.key import issue_key, revoke_key
+from accounts.key import ApiKey, issue_key, revoke_key
 from core.db import read, write
 from members.edit import create_member
 from members.event import Event, EventTotal
@@ -389,16 +389,24 @@ def test_another_clients_ids_mean_nothing(
     assert known() == before
 
 
-def test_more_than_a_client_may_tell_a_second_is_told_when_to_come_again(desk: Desk) -> None:
+def test_more_than_a_key_may_tell_a_second_is_told_when_to_come_again(
+    desk: Desk, site_of: Any, client_id: int
+) -> None:
     app = Flask("test")
     app.register_blueprint(collector.blueprint(desk, Allowance(0.001)))
+    page, revoked, other = site_of(BROWSER), site_of(BROWSER), site_of(SERVER)
     with write(desk.sessions) as session:
-        owner = create_client(session, desk.clock, name="Busy", country="US").id
-        _, text = issue_key(session, desk.clock, client_id=owner, name="s", scopes=BROWSER)
-    site = Site(app.test_client(), text)
-    site.tell(track(1, userId="u1"))
-    answer = site.post("t", track(2, userId="u1"))
+        key_id = session.scalars(select(ApiKey.id).order_by(ApiKey.id)).all()[1]
+        revoke_key(session, desk.clock, client_id=client_id, key_id=key_id)
+    for site in (page, revoked, other):
+        site.web = app.test_client()
+    revoked.tell()
+    assert revoked.post("t", track(1, userId="u1")).status_code == 429
+    page.tell(track(1, userId="u1"))
+    answer = page.post("t", track(2, userId="u1"))
+    other.tell(track(3, userId="u1"))
 
+    assert reasons(desk, client_id) == {}
     assert (answer.status_code, answer.get_json()["code"]) == (429, "rate_limited")
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["X-RateLimit-Reset"] == answer.headers["Retry-After"]
