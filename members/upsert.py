@@ -103,6 +103,13 @@ def take_turn(session: Session, client_id: int) -> None:
         session.execute(select(func.pg_advisory_xact_lock(TURN | client_id)))
 
 
+def try_turn(session: Session, client_id: int) -> bool:
+    """Take the turn of take_turn() if nobody has it; say whether it was free."""
+    if is_sqlite(session):
+        return True
+    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(TURN | client_id))))
+
+
 class _Book:
     """Who is who among the people of one set and the members they may already be."""
 

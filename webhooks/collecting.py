@@ -7,7 +7,7 @@ Invariants
        collect-events.md): no alias of its joins two who are known.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -28,7 +28,7 @@ from members.merge import merge
 from members.person import key_of
 from members.tracking import MAX_EVENTS, Tracked, track
 from members.trait import GROUP, IDENTIFY, Said, learn
-from members.upsert import take_turn
+from members.upsert import take_turn, try_turn
 from webhooks.apply import UNREADABLE
 from webhooks.collected import Collected, claim, close, opened, put_aside, waiting
 from webhooks.context import Services
@@ -48,18 +48,23 @@ class Collecting:
     hasher: AddressHasher
 
     def step(self) -> bool:
-        """Apply a set of what waits for each client; say whether there was any."""
+        """Apply a set of what waits for each client; say whether there was any.
+
+        A client whose people somebody else writes is passed over, and waited for only where there
+        is nothing else to do.
+        """
         with read(self.sessions) as session:
             clients = waiting(session, self.clock)
-        done = [self._client(one) for one in clients]
-        return any(done)
+        done = [self._client(one, try_turn) for one in clients]
+        return any(done) or any(self._client(one, _wait_turn) for one in clients[:1])
 
-    def _client(self, client_id: int) -> bool:
+    def _client(self, client_id: int, turn: Callable[[Session, int], bool]) -> bool:
         with write(self.sessions) as session:
+            # Whoever adds to a client's people waits here, and nowhere with locks in hand.
+            if not turn(session, client_id):
+                return False
             rows = claim(session, self.clock, client_id=client_id, events=MAX_EVENTS)
             if rows:
-                # Whoever adds to a client's people waits here, and nowhere with locks in hand.
-                take_turn(session, client_id)
                 self._apply(session, client_id, rows)
         return bool(rows)
 
@@ -85,6 +90,11 @@ class Collecting:
             detail = f"they could not be applied ({why}) and are kept as collected {row.id}"
             drop = Drop("?", "not_applied", detail, key_id=row.key_id, count=row.events)
             note_drops(session, self.clock, client_id=row.client_id, drops=[drop])
+
+
+def _wait_turn(session: Session, client_id: int) -> bool:
+    take_turn(session, client_id)
+    return True
 
 
 def collecting(services: Services) -> Collecting:

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from accounts.client import create_client
 from accounts.key import ApiKey, issue_key, revoke_key
-from core.db import read, write
+from core.db import is_sqlite, read, write
 from members.edit import create_member
 from members.event import Event, EventTotal
 from members.identity import Identity
@@ -25,9 +25,10 @@ from members.member import Member
 from members.merge import Merge
 from members.tracking import ToldEvent
 from members.tracking import track as tell
+from members.upsert import take_turn
 from tests.conftest import NOON
 from tests.webhooks.conftest import Desk
-from webhooks import collector
+from webhooks import collected, collector
 from webhooks.allowance import Allowance
 from webhooks.collected import Collected
 from webhooks.collecting import collecting
@@ -387,6 +388,32 @@ def test_another_clients_ids_mean_nothing(
     )
 
     assert known() == before
+
+
+def test_no_client_waits_behind_what_another_told_or_writes(
+    site_of: Any, browser: Site, desk: Desk, client_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collected, "CLAIM_ROWS", 2)
+    with write(desk.sessions) as session:
+        other = create_client(session, desk.clock, name="Other", country="US").id
+
+    def keys_after_a_step() -> set[str]:
+        assert collecting(desk).step()
+        with read(desk.sessions) as session:
+            return set(session.scalars(select(Member.member_id)))
+
+    for number in range(4):
+        browser.tell(track(number, userId=f"u{number}"))
+    site_of(BROWSER, other).tell(track(1, userId="o1"))
+    assert keys_after_a_step() == {"u0", "u1", "o1"}
+
+    site_of(BROWSER, other).tell(track(2, userId="o2"))
+    with desk.sessions() as busy:
+        if is_sqlite(busy):
+            return
+        take_turn(busy, client_id)
+        assert keys_after_a_step() == {"u0", "u1", "o1", "o2"}
+    assert keys_after_a_step() == {"u0", "u1", "u2", "u3", "o1", "o2"}
 
 
 def test_more_than_a_key_may_tell_a_second_is_told_when_to_come_again(
