@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
 from accounts.audit_changes import watched
+from accounts.issuer import Issuer
 from accounts.mailer import Mailer
 from accounts.principal import Principal
 from api.openapi import READS
@@ -115,6 +116,11 @@ class Services(Protocol):
     @property
     def mailer(self) -> Mailer:
         """Writes to users."""
+        ...
+
+    @property
+    def issuer(self) -> Issuer | None:
+        """Signs people in, where one is set."""
         ...
 
     @property

@@ -30,6 +30,8 @@ from api import (
     keys,
     me,
     members,
+    oidc,
+    oidc_page,
     openapi,
     people,
     privacy,
@@ -56,6 +58,7 @@ from api import (
 
 RESOURCES = (
     sign_in,
+    oidc,
     recovery,
     me,
     two_factor,
@@ -107,6 +110,7 @@ def register(app: Flask) -> None:
     made = openapi.make(app)
     made.finishing += [headers.describe, examples.describe, sparse.describe]
     viewer.install(app)
+    oidc_page.install(app)
     for resource in RESOURCES:
         made.register_blueprint(resource.bp)
     auth.check(app)

@@ -18,6 +18,7 @@ from core.errors import InvalidError
 from core.secret import MIN_KEY_BYTES, Secret
 
 PREFIX = "ECHELONX_"
+MAX_ISSUER = 255
 IGNORED = "ECHELONX_TEST_"
 """Names of this kind belong to the test suite."""
 
@@ -48,6 +49,14 @@ def _public_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("it must be the address people reach us at, such as https://mail.shop.com")
     return text.rstrip("/")
+
+
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc or len(text) > MAX_ISSUER)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        raise ValueError("it must be the issuer's address exactly as it spells itself")
+    return text
 
 
 def _whole(low: int, high: int) -> Parse:
@@ -243,6 +252,19 @@ class Settings:
         None, Secret, "That endpoint's API key, if it needs one.", shown=False
     )
     model_name: str | None = _setting(None, _text, "The model that endpoint is asked for.")
+    oidc_issuer: str | None = _setting(
+        None,
+        _issuer,
+        "The identity provider people sign in with, such as `https://login.shop.example`. Its word "
+        "about a verified address opens the account of that address here.",
+    )
+    oidc_client_id: str | None = _setting(
+        None, _text, "What that provider calls us. The four `ECHELONX_OIDC_…` are set together."
+    )
+    oidc_client_secret: Secret | None = _setting(  # noqa: RUF009  (it makes a dataclass field)
+        None, Secret, "What proves to that provider that it is us.", shown=False
+    )
+    oidc_name: str | None = _setting(None, _text, "What people call that provider.")
     default_country: str | None = _setting(
         None, _country, "How phone numbers without + are read when the client has no country."
     )
@@ -263,12 +285,30 @@ class Settings:
                 remedy=f"set it to {room:g} at most, or {PREFIX}LEASE_SECONDS higher",
             )
 
+    def _check_oidc(self) -> None:
+        """Refuse half an identity provider, and one that anybody on the way can speak for."""
+        told = {
+            f"{PREFIX}OIDC_{name}": getattr(self, f"oidc_{name.lower()}")
+            for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "NAME")
+        }
+        missing = [name for name, value in told.items() if value is None]
+        if 0 < len(missing) < len(told):
+            raise SettingsError(
+                "an identity provider needs all four settings", field=missing[0], remedy="set it"
+            )
+        if self.mode == "production" and (self.oidc_issuer or "").startswith("http:"):
+            raise SettingsError(
+                "in production an identity provider is asked over TLS",
+                field=f"{PREFIX}OIDC_ISSUER",
+                remedy="set it to an https:// address",
+            )
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings; an empty variable counts as unset.
 
         Raises SettingsError for an unknown name, with the nearest known one, for a bad value, and
-        for an answer that may take longer than a lease leaves room for.
+        for values that do not go together.
         """
         known = {PREFIX + each.name.upper(): each for each in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
@@ -283,6 +323,7 @@ class Settings:
             values.setdefault("public_url", f"http://127.0.0.1:{values['port']}")
         settings = cls(**values)
         settings._check_answer()
+        settings._check_oidc()
         if settings.mail_url and not settings.mail_from:
             raise SettingsError(
                 "letters need a sender", field=f"{PREFIX}MAIL_FROM", remedy="set it to an address"

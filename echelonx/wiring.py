@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
 import echelonx.tables  # noqa: F401  (every table is mapped before the first query)
+from accounts.issuer import Issuer, Registration
 from accounts.mailer import Mailer, NoMailer
 from campaigns.template import load_content
 from channels.adapter import Ports
@@ -59,6 +60,8 @@ class Services:
     """The same for clients' endpoints, whose answers are of no use beyond a few words."""
     mailer: Mailer
     """Writes to users; to members, adapters do."""
+    issuer: Issuer | None
+    """Signs people in by OpenID Connect, where one is set."""
     send_bell: LocalBell
     """Wakes this process's fan-out, lanes and care."""
     inbox_bell: LocalBell
@@ -96,6 +99,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
     sessions = sessionmaker(engine, expire_on_commit=False)
     far = CeleryBell(settings.broker_url, (send, inbox)) if settings.broker_url else None
     clock = clock or SystemClock()
+    egress = _egress(settings)
     return Services(
         settings=settings,
         clock=clock,
@@ -107,11 +111,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
         references=References(signer),
         urls=urls,
         content=ContentStore(load_content, urls),
-        egress=Egress(
-            allow_private=settings.allow_private_egress,
-            connect_timeout=settings.connect_seconds,
-            read_timeout=settings.answer_seconds,
-        ),
+        egress=egress,
         buckets=_buckets(settings, clock),
         witness=Witness(sessions, clock),
         outbound=Egress(
@@ -121,6 +121,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
             max_body=ENDPOINT_ANSWER,
         ),
         mailer=_mailer(settings, clock),
+        issuer=_issuer(settings, egress, clock),
         send_bell=send,
         inbox_bell=inbox,
         bell=far or send,
@@ -133,6 +134,21 @@ def _buckets(settings: Settings, clock: Clock) -> Buckets:
     url = settings.rate_limit_url or (broker if broker and broker.startswith("redis") else None)
     own = MemoryBuckets(clock)
     return RedisBuckets(url, own) if url and settings.rate_limit else own
+
+
+def _egress(settings: Settings) -> Egress:
+    return Egress(
+        allow_private=settings.allow_private_egress,
+        connect_timeout=settings.connect_seconds,
+        read_timeout=settings.answer_seconds,
+    )
+
+
+def _issuer(settings: Settings, egress: Egress, clock: Clock) -> Issuer | None:
+    url, client, secret = settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret
+    if url is None or client is None or secret is None:
+        return None
+    return Issuer(Registration(url, client, secret, settings.oidc_name or url), egress, clock)
 
 
 def _mailer(settings: Settings, clock: Clock) -> Mailer:

@@ -176,7 +176,8 @@ def test_no_other_site_writes_with_the_cookie_on_any_route(app: Flask, ana: int)
 
 OPEN_TO_ALL = {
     "/api/v1/sign-in", "/api/v1/password-resets", "/api/v1/password-resets/confirm",
-    "/api/v1/email-verifications", "/api/v1/invitations/accept",
+    "/api/v1/email-verifications", "/api/v1/invitations/accept", "/api/v1/sign-in/oidc",
+    "/api/v1/sign-in/oidc/callback",
 }  # fmt: skip
 
 

@@ -142,3 +142,32 @@ def test_settings_do_not_print_what_may_hold_a_password() -> None:
     )
 
     assert "hunter2" not in repr(settings)
+
+
+OIDC = {
+    "ECHELONX_OIDC_ISSUER": "https://login.shop.example",
+    "ECHELONX_OIDC_CLIENT_ID": "echelonx",
+    "ECHELONX_OIDC_CLIENT_SECRET": "hush hush",
+    "ECHELONX_OIDC_NAME": "Shop",
+}
+
+
+@pytest.mark.parametrize("missing", list(OIDC))
+def test_half_an_identity_provider_is_refused(missing: str) -> None:
+    assert "hush" not in repr(Settings.from_environment(OIDC))
+
+    with pytest.raises(SettingsError, match="all four") as raised:
+        Settings.from_environment({**OIDC, missing: ""})
+
+    assert raised.value.field == missing
+
+
+def test_an_identity_provider_is_asked_over_tls_where_it_counts() -> None:
+    plain = {**OIDC, "ECHELONX_OIDC_ISSUER": "http://login.shop.example"}
+    assert Settings.from_environment(plain).oidc_issuer
+
+    with pytest.raises(SettingsError, match="TLS"):
+        Settings.from_environment({**plain, "ECHELONX_MODE": "production"})
+    for wrong in ("login.shop.example", "https://u:p@x.example", "https://x.example?a=1"):
+        with pytest.raises(SettingsError, match="OIDC_ISSUER"):
+            Settings.from_environment({**OIDC, "ECHELONX_OIDC_ISSUER": wrong})
