@@ -4,6 +4,7 @@ Outside campaigns and journeys: a receipt, a password link, an answer of the sup
 its wordings in the order they are tried; each is a template, or the text itself.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,8 @@ from core.errors import ConflictError, InvalidError
 EVENT = "event."
 JOURNEY = "journey."
 MAX_WORDINGS = 4
+HOLE = re.compile(r"\{\{|\{%")
+"""What a template fills."""
 
 
 class NoProviderError(ConflictError):
@@ -159,6 +162,12 @@ class Drafts:
                 "a marketing email needs an unsubscribe link",
                 field=f"{where}text",
                 remedy="make a template with {{ unsubscribe_url }}, and give its template_id",
+            )
+        if HOLE.search(f"{wording.subject or ''}{wording.text}"):
+            raise InvalidError(
+                "a text is sent as it stands; only templates fill {{ … }}",
+                field=f"{where}text",
+                remedy="make a template of it and give its template_id, or write the text out",
             )
         account = self._account(channel, where)
         return Said(channel, account, subject=wording.subject, text=wording.text)

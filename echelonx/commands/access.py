@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from accounts.audit import record
 from accounts.key import issue_key
 from accounts.permission import EVERYTHING
 from core.db import write
@@ -44,6 +45,15 @@ def new(
             name=name,
             scopes=scopes or (EVERYTHING,),
             rate=rate,
+        )
+        record(
+            session,
+            services.clock,
+            client_id=client.id,
+            actor="cli",
+            action="api_key.create",
+            target=f"api_key:{row.id}",
+            scopes=row.scopes,
         )
         made = {"id": row.id, "client": client.id, "name": row.name, "key": text}
     answer(made, text, as_json=as_json)

@@ -64,6 +64,8 @@ def add(email: str, role: str, ask: bool, client_id: int | None, as_json: bool) 
             status=UserStatus.ACTIVE,
         )
         made.password_hash = kept
+        at = client.id if client else None
+        _note(services, session, "user.create", f"user:{made.id}", at, role=role)
         values = {"id": made.id, "client": client and client.id, "email": made.email, "role": role}
     _told(values, password, as_json=as_json)
 
@@ -86,6 +88,7 @@ def reset_password(email: str, ask: bool, as_json: bool) -> None:
         set_password(session, services.clock, found, password_hash=kept)
         if found.status is UserStatus.PENDING:
             found.status = UserStatus.ACTIVE
+        _note(services, session, "user.reset", f"user:{found.id}", None)
         values = {"id": found.id, "email": found.email}
     _told(values, password, as_json=as_json)
 

@@ -30,7 +30,7 @@ REQUESTS = 20_000 if LONG else 500
 """At least so many, over all operations, and good and bad ones alike."""
 MARK = "Ana"
 """The first client's member is called so; nobody's at the second is."""
-pytestmark = pytest.mark.timeout(3600 if LONG else 280)
+pytestmark = pytest.mark.timeout(3600 if LONG else 900)
 
 
 @pytest.fixture
