@@ -1,13 +1,13 @@
 """Let people sign in by an identity provider: who they are there, and sign-ins on their way.
 
-Runs beside: workers of 0025; they know nothing of these tables.
+Runs beside: workers of 0026; they know nothing of these tables.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
-down_revision = "0025"
+revision = "0027"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
