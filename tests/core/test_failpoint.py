@@ -29,7 +29,7 @@ def test_a_process_ends_where_it_was_told_to(plan: str, visits: int, ends: int) 
     assert fate(plan, visits) == ends
 
 
-@pytest.mark.parametrize("plan", ["C13:kill@1", "C6", "C6:explode@1", "C6:kill", "C6:kill@0.5"])
+@pytest.mark.parametrize("plan", ["C99:kill@1", "C6", "C6:explode@1", "C6:kill", "C6:kill@0.5"])
 def test_a_failpoint_that_is_not_there_is_refused(plan: str) -> None:
     with pytest.raises(FailpointError):
         arm(plan)
