@@ -88,8 +88,12 @@ class _Told(TypeDecorator[Any]):
 def _array(
     wanted: InstrumentedAttribute[Any], values: Sequence[Any]
 ) -> tuple[BindParameter[Any], TypeEngine[Any]]:
-    """Return values as one array, and their type: the column's, for there may be no value."""
-    kind = String() if isinstance(wanted.type, String) else BigInteger()
+    """Return values as one array, and their type.
+
+    Where there is no value the column tells it; where a bare column knows none, a value does.
+    """
+    text = isinstance(wanted.type, String) or isinstance(next(iter(values), None), str)
+    kind = String() if text else BigInteger()
     return bindparam(None, list(values), type_=_Told(kind)), kind
 
 

@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import BigInteger, Numeric, String, select, update
+from sqlalchemy import BigInteger, Numeric, String, column, select, update
+from sqlalchemy import table as bare_table
 
 from accounts.client import Client, create_client
 from core.clock import ManualClock
@@ -25,6 +26,19 @@ def test_many_values_are_one_condition(sessions: Sessions, clock: ManualClock) -
         assert set(session.scalars(by_name)) == set(made[1:])
         assert set(session.scalars(by_id)) == set(made[:2])
         assert list(session.scalars(nobody)) == list(session.scalars(no_name)) == []
+
+
+def test_a_column_without_a_type_takes_that_of_the_values(
+    sessions: Sessions, clock: ManualClock
+) -> None:
+    clients = bare_table("clients", column("id"), column("name"))
+    with write(sessions) as session:
+        made = [create_client(session, clock, name=name).id for name in ("a", "b")]
+        by_name = select(clients.c.id).where(among(session, clients.c.name, ["b", "c"]))
+        by_id = select(clients.c.id).where(among(session, clients.c.id, made[:1]))
+
+        assert list(session.scalars(by_name)) == made[1:]
+        assert list(session.scalars(by_id)) == made[:1]
 
 
 @pytest.mark.parametrize(
