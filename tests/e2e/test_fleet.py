@@ -31,11 +31,11 @@ from tests.conftest import PG_URL, PG_VERSION
 from tests.e2e.processes import accepts, echelonx, free_port, running, until
 
 REDIS, RABBIT = "redis://127.0.0.1:6379/9", "amqp://guest:guest@127.0.0.1:5672//"
-PEOPLE = 5000
+PEOPLE = 3000
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(280),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(PG_VERSION is None, reason="no PostgreSQL answers"),
 ]
 
@@ -68,7 +68,7 @@ def settings(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def prepare(services: wiring.Services, config: dict[str, object]) -> tuple[int, int, str]:
-    """5,000 people and one campaign by SMS, due in two seconds.
+    """3,000 people and one campaign by SMS, due in two seconds.
 
     Return the client, the campaign and where replies go.
     """
