@@ -1,6 +1,6 @@
 """The collector: events a second in batches of 100, beside POST /api/v1/events, on PostgreSQL.
 
-    python -m bench.collector [--database postgresql://…] [--batches 600] [--clients 8]
+    python -m bench.collector [--database postgresql://…] [--batches 600] [--clients 40]
 
 A real `echelonx web`, the load in another process over connections that stay open, as Segment's
 Node library sends it. Each client may tell 1,000 events a second, so several tell at once. The
@@ -175,7 +175,7 @@ def command(port: int) -> list[str]:
 @click.command()
 @click.option("--database", default="postgresql://postgres@127.0.0.1:5432/postgres")
 @click.option("--batches", default=600)
-@click.option("--clients", default=20)
+@click.option("--clients", default=40)
 @click.option("--connections", default=16)
 def main(database: str, batches: int, clients: int, connections: int) -> None:
     """Measure the collector."""
