@@ -11,7 +11,7 @@ from campaigns.journeys.advance import advance
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from echelonx.wiring import Services
-from tests.api.caller import Caller, pointers, refused
+from tests.api.caller import Caller, pointers, refused, remedies
 from tests.api.test_providers import SMTP
 from tests.api.test_reference import examples, play
 from tests.api.test_templates import EMAIL
@@ -85,13 +85,14 @@ def test_json_is_as_good_as_text(api: Caller, draft: dict[str, Any]) -> None:
 
 def test_what_cannot_be_read_is_told_with_its_line_and_the_nearest_word(api: Caller) -> None:
     text = TEXT.replace("send", "snd")
-    (error,) = refused(api.ask("POST", "/journeys/check", {"text": text}), 422)["errors"]
-    assert (error["line"], error["column"]) == (4, 3)
-    assert "“send”" in error["remedy"]
+    problem = refused(api.ask("POST", "/journeys/check", {"text": text}), 422)
+    assert problem["type"].endswith("journey")
+    assert (problem["errors"][0]["line"], problem["errors"][0]["column"]) == (4, 3)
+    assert "did you mean “send”?" in remedies(problem)
 
     kept = api.post("/journeys", {"text": text})["problem"]
     assert (kept["line"], kept["column"]) == (4, 3)
-    assert "“send”" in kept["remedy"]
+    assert "did you mean “send”?" in kept["remedy"]
 
 
 def test_a_draft_may_be_wrong_while_it_is_worked_on(api: Caller, draft: dict[str, Any]) -> None:
