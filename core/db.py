@@ -224,6 +224,15 @@ def read(sessions: Sessions) -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def snapshot(sessions: Sessions) -> Iterator[Session]:
+    """Give a session for reading that sees the database as it is at the first look, to the end."""
+    with read(sessions) as session:
+        if not is_sqlite(session):
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
+
+
 def over_deadlocks(session: Session, work: Callable[[], T]) -> T:
     """Return what `work` does in a savepoint; again, up to five times, when it was in a deadlock.
 

@@ -5,8 +5,8 @@ what to do about it (`remedy`). Whatever is not an EngineError is a bug: it is l
 traceback and becomes a 500.
 
     EngineError
-      InvalidError 422 · NotFoundError 404 · ConflictError 409 · ForbiddenError 403
-      UnauthenticatedError 401 · RateLimitedError 429 · UnavailableError 503
+      InvalidError 422 · NotFoundError 404 · GoneError 410 · ConflictError 409
+      ForbiddenError 403 · UnauthenticatedError 401 · RateLimitedError 429 · UnavailableError 503
 """
 
 from typing import ClassVar
@@ -45,6 +45,13 @@ class NotFoundError(EngineError):
 
     status = 404
     code = "not_found"
+
+
+class GoneError(EngineError):
+    """The thing asked for was here, and is no longer kept."""
+
+    status = 410
+    code = "gone"
 
 
 class ConflictError(EngineError):

@@ -1,7 +1,7 @@
 """Months of the UTC calendar, in Python and in SQL."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, case
@@ -22,13 +22,13 @@ def last_months(now: datetime, count: int) -> list[datetime]:
     ]
 
 
-def month_name(start: datetime) -> str:
+def month_name(start: date) -> str:
     """Return how a month is written: 2026-11."""
     return f"{start:%Y-%m}"
 
 
-def month_of(column: Any, starts: Sequence[datetime]) -> ColumnElement[Any]:
-    """Return the month an instant falls into, of those that begin with `starts`, newest first.
+def month_of(column: Any, starts: Sequence[date]) -> ColumnElement[Any]:
+    """Return the month a time falls into, of those that begin with `starts`, newest first.
 
     A comparison or two a row; making text of an instant costs ten times as much.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy import ColumnElement, Select, literal, tuple_
 
 from core.errors import InvalidError
 
@@ -32,6 +32,24 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A time that rows of a list must lie in: from `since`, and before `until`."""
+
+    column: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def over(self, query: Select[Any], model: Any) -> Select[Any]:
+        """Return the rows of a query over `model` that lie in it."""
+        column = getattr(model, self.column)
+        if self.since is not None:
+            query = query.where(column >= self.since)
+        if self.until is not None:
+            query = query.where(column < self.until)
+        return query
+
+
+@dataclass(frozen=True, slots=True)
 class Walk:
     """The way through a list: by a column that is never NULL, then by id, up or down."""
 
@@ -39,6 +57,8 @@ class Walk:
     descending: bool = False
     edge: tuple[Any, ...] | None = None
     """Where to go on: the keys of the last row that was seen."""
+    spans: tuple[Span, ...] = ()
+    """Only rows of these times."""
 
     def keys(self, row: Any) -> tuple[Any, ...]:
         """Return what a row is sorted by."""
@@ -47,6 +67,8 @@ class Walk:
     def over(self, query: Select[Any], model: Any, limit: int) -> Select[Any]:
         """Return the next `limit` rows of a query over `model`."""
         keys = self.keys(model)
+        for span in self.spans:
+            query = span.over(query, model)
         if self.edge is not None:
             query = query.where(_beyond(keys, self.edge, self.descending))
         order = [key.desc() if self.descending else key for key in keys]
@@ -57,11 +79,11 @@ OLDEST, NEWEST = Walk(), Walk(descending=True)
 
 
 def _beyond(keys: tuple[Any, ...], edge: tuple[Any, ...], descending: bool) -> ColumnElement[bool]:
-    first, value = keys[0], edge[0]
-    further: ColumnElement[bool] = first < value if descending else first > value
-    if len(keys) == 1:
-        return further
-    return or_(further, and_(first == value, _beyond(keys[1:], edge[1:], descending)))
+    """Return what comes after the edge, as one comparison of rows: an index then starts there."""
+    pairs = zip(keys, edge, strict=True)
+    row, last = tuple_(*keys), tuple_(*[literal(value, key.type) for key, value in pairs])
+    further: ColumnElement[bool] = row < last if descending else row > last
+    return further
 
 
 def encode_cursor(*values: str | float | bool | datetime | None) -> str:

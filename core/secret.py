@@ -77,7 +77,7 @@ def derive(key: bytes, purpose: str) -> bytes:
 
 
 class Vault:
-    """Encrypts stored credentials under the master key; opens values of older keys too."""
+    """Encrypts stored credentials under `key`; opens values of `older` keys too."""
 
     def __init__(self, key: bytes, *older: bytes) -> None:
         self._ciphers = {_key_id(each): AESGCM(derive(each, "vault")) for each in (*older, key)}
@@ -88,6 +88,10 @@ class Vault:
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._ciphers[self._id].encrypt(nonce, plain, context.encode())
         return VERSION + self._id + nonce + sealed
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Say whether a value was sealed under the key that seals now."""
+        return sealed.startswith(VERSION + self._id)
 
     def decrypt(self, sealed: bytes, *, context: str) -> bytes:
         """Open what `encrypt` made for the same `context`.
@@ -109,6 +113,15 @@ class Vault:
                 "the stored secret is damaged or was moved from another place",
                 remedy="enter the credentials again",
             ) from None
+
+
+def vault_of(settings: "Settings") -> Vault:
+    """Return the vault of an installation: sealed under the first of `vault_keys`, if it has some.
+
+    All of them open, and so does the master key. Raises SecretKeyError.
+    """
+    keys = [key.reveal().encode() for key in settings.vault_keys]
+    return Vault(*keys, load_key(settings))
 
 
 def _key_id(key: bytes) -> bytes:

@@ -6,6 +6,7 @@ imports this module: wiring hands on the values. `reference()` writes docs/refer
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
 from difflib import get_close_matches
@@ -19,6 +20,8 @@ from core.secret import MIN_KEY_BYTES, Secret
 
 PREFIX = "ECHELONX_"
 MAX_ISSUER = 255
+LINK = re.compile(r"\[[^]]+\]\(\.\./([^)]+)\)")
+"""Another page, as docs/reference/settings.md leads there."""
 IGNORED = "ECHELONX_TEST_"
 """Names of this kind belong to the test suite."""
 
@@ -117,6 +120,10 @@ def _secret(text: str) -> Secret:
     return Secret(text)
 
 
+def _secrets(text: str) -> tuple[Secret, ...]:
+    return tuple(_secret(each.strip()) for each in text.split(","))
+
+
 def _setting(default: Any, parse: Parse, doc: str, *, shown: bool = True) -> Any:
     """Declare one field; `shown=False` keeps values that may hold a password out of repr()."""
     return field(default=default, repr=shown, metadata={"parse": parse, "doc": doc})
@@ -148,6 +155,13 @@ class Settings:
         _secret,
         "The key every other key is derived from, 32 bytes or more. "
         "Development makes `secret.key` in the data directory when it is unset.",
+        shown=False,
+    )
+    vault_keys: tuple[Secret, ...] = _setting(
+        (),
+        _secrets,
+        "Keys of stored secrets, with commas between: the first seals, all of them open, and so "
+        "does the secret key. See [change the key](../howto/rotate-keys.md).",
         shown=False,
     )
     data_dir: Path = _setting(  # noqa: RUF009  (it makes a dataclass field)
@@ -350,7 +364,9 @@ def _parsed(name: str, text: str, about: "dataclasses.Field[Any]") -> Any:
     except ValueError as error:
         # The value is not repeated: it may be a secret under the wrong name.
         raise SettingsError(
-            f"{name} cannot be used: {error}", field=name, remedy=about.metadata["doc"]
+            f"{name} cannot be used: {error}",
+            field=name,
+            remedy=LINK.sub(r"docs/\1", about.metadata["doc"]),
         ) from None
 
 
@@ -366,7 +382,7 @@ def reference() -> str:
         "| - | - | - |",
     ]
     for each in dataclasses.fields(Settings):
-        default = "" if each.default in (None, MISSING) else f"`{_written(each.default)}`"
+        default = "" if each.default in (None, MISSING, ()) else f"`{_written(each.default)}`"
         lines.append(f"| `{PREFIX}{each.name.upper()}` | {default} | {each.metadata['doc']} |")
     return "\n".join(lines) + "\n"
 

@@ -6,11 +6,13 @@ the same on the other.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
     ClauseElement,
     ColumnElement,
+    Date,
     Executable,
     Integer,
     Select,
@@ -112,6 +114,23 @@ def _sqlite_iso(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
 def _postgresql_iso(element: iso_text, compiler: SQLCompiler, **kw: Any) -> str:
     column = compiler.process(element.clauses, **kw)
     return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+
+
+class utc_day(FunctionElement[date]):  # noqa: N801
+    """The day of UTC an instant falls on."""
+
+    type = Date()
+    inherit_cache = True
+
+
+@compiles(utc_day, "sqlite")
+def _sqlite_day(element: utc_day, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"date({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(utc_day, "postgresql")
+def _postgresql_day(element: utc_day, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(({compiler.process(element.clauses, **kw)}) AT TIME ZONE 'UTC')::date"
 
 
 class plain_number(FunctionElement[Any]):  # noqa: N801
