@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from core.bisection import first_since, last_before
 from core.clock import Clock
 from core.db import Base, Id, Json
 from core.rows import among
@@ -62,6 +63,8 @@ class AuditEntry(Base):
         Index(None, "client_id", "id"),
         Index(None, "actor", "id"),
         Index(None, "target", "id"),
+        # Pattern operators find `campaign.` by its beginning in any collation.
+        Index(None, "client_id", "action", "id", postgresql_ops={"action": "varchar_pattern_ops"}),
         Index("uq_audit_log_client_id_seq", "client_id", "seq", unique=True),
         Index(
             "ix_audit_log_unsealed",
@@ -184,10 +187,11 @@ def entries_page(
         query = query.where(
             named.startswith(action, autoescape=True) if action.endswith(".") else named == action
         )
+    ids, at = AuditEntry.id, AuditEntry.at
     if since is not None:
-        query = query.where(AuditEntry.at >= since)
+        query = query.where(at >= since, ids >= first_since(session, ids, at, since))
     if until is not None:
-        query = query.where(AuditEntry.at < until)
+        query = query.where(at < until, ids <= last_before(session, ids, at, until))
     if before is not None:
         query = query.where(AuditEntry.id < before)
     return session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)).all()

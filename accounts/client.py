@@ -15,6 +15,7 @@ from core.address import is_country, normalise_email, normalise_phone
 from core.clock import Clock
 from core.db import Base, Id
 from core.errors import InvalidError, NotFoundError
+from core.lines import line_break
 
 
 class ClientStatus(enum.StrEnum):
@@ -163,6 +164,20 @@ def client(session: Session, client_id: int) -> Client:
     return found
 
 
+def hold(session: Session, client_id: int) -> None:
+    """Let whoever else holds this client wait until this transaction ends.
+
+    Rows that only name the client are not in the way: those are many, and open for long.
+    """
+    one = select(Client.id).where(Client.id == client_id)
+    session.execute(one.with_for_update(key_share=True))
+
+
+def tracks(session: Session, client_id: int) -> bool:
+    """Say whether a client wants to know of opens and clicks, which it does unless it says no."""
+    return bool(session.get_one(Client, client_id).settings.get("tracking", True))
+
+
 def usable(client_id: Any) -> ColumnElement[bool]:
     """Return whether a client may use the engine; `client_id` is a column of the statement."""
     return (
@@ -196,6 +211,8 @@ def _checked(values: Mapping[str, Any], country: str | None) -> dict[str, Any]:
 def _name(name: str) -> str:
     if not 0 < len(name.strip()) <= 200:
         raise InvalidError("a client needs a name of 1 to 200 characters", field="name")
+    if line_break(name.strip()) is not None:
+        raise InvalidError("a client's name is one line", field="name")
     return name.strip()
 
 

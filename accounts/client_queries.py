@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
 from accounts.client import Client, ClientStatus, SubscriptionTier
-from accounts.user import ClientRole
+from accounts.user import ClientRole, UserStatus
 from core.clock import Clock
 from core.errors import InvalidError, NotFoundError
 from core.rows import among
@@ -54,8 +54,10 @@ class Expiring:
 
 
 def clients_of(session: Session, user_id: int) -> list[int]:
-    """Return the clients a user has a role at."""
-    query = select(ClientRole.client_id).where(ClientRole.user_id == user_id)
+    """Return the clients a user may work at."""
+    query = select(ClientRole.client_id).where(
+        ClientRole.user_id == user_id, ClientRole.status == UserStatus.ACTIVE
+    )
     return list(session.scalars(query.order_by(ClientRole.client_id)))
 
 

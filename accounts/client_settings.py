@@ -53,6 +53,10 @@ def _is_days(value: object) -> bool:
     return type(value) is int and 1 <= value <= MAX_DAYS
 
 
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_audit_days(value: object) -> bool:
     return type(value) is int and MIN_AUDIT_DAYS <= value <= MAX_DAYS
 
@@ -105,6 +109,7 @@ CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "event_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
     "foundation": (is_foundation, REMEDY),
     "message_content_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
+    "tracking": (_is_switch, "give true or false"),
     "raw_webhook_days_kept": (_is_days, f"give whole days from 1 to {MAX_DAYS}"),
     "referral_rates": (
         _is_rates,

@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.client import hold
 from accounts.news import checked
 from core.clock import Clock
 from core.db import Base, Id
 from core.errors import ConflictError, InvalidError, NotFoundError
 from core.http import refusal
+from core.page import OLDEST, Walk
 from core.secret import Vault
 from core.signature import checked_secret, new_secret
 
@@ -111,6 +113,7 @@ def add_endpoint(
     Raises NewsTypeError, SigningSecretError, EndpointStateError for one too many.
     """
     own = checked_secret(secret) if secret else new_secret()
+    hold(session, client_id)  # of two at once, the second counts the first
     held = select(func.count()).where(
         Endpoint.client_id == client_id, Endpoint.deleted_at.is_(None)
     )
@@ -146,10 +149,12 @@ def endpoint(session: Session, client_id: int, endpoint_id: int, *, lock: bool =
     return found
 
 
-def endpoints(session: Session, client_id: int) -> list[Endpoint]:
-    """Return the client's endpoints, oldest first."""
+def endpoints(
+    session: Session, client_id: int, *, walk: Walk = OLDEST, limit: int = MAX_ENDPOINTS
+) -> list[Endpoint]:
+    """Return up to `limit` endpoints, oldest first or as `walk` says."""
     query = select(Endpoint).where(Endpoint.client_id == client_id, Endpoint.deleted_at.is_(None))
-    return list(session.scalars(query.order_by(Endpoint.id)))
+    return list(session.scalars(walk.over(query, Endpoint, limit)))
 
 
 def change_endpoint(session: Session, clock: Clock, found: Endpoint, **changes: Any) -> Endpoint:
@@ -166,7 +171,10 @@ def change_endpoint(session: Session, clock: Clock, found: Endpoint, **changes: 
 
 
 def enable(session: Session, clock: Clock, found: Endpoint) -> Endpoint:
-    """Tell an endpoint again what happens from now on; what failed may be replayed."""
+    """Tell an endpoint again what happens from now on, and what still waits for it.
+
+    What failed may be replayed.
+    """
     if not found.enabled:
         found.enabled, found.disabled_reason = True, None
         _forget_failures(found)
@@ -205,12 +213,17 @@ def _forget_failures(found: Endpoint) -> None:
     found.failures, found.failing_since, found.rest_until = 0, None, None
 
 
+def place(found: Endpoint) -> str:
+    """Return where sealed secrets belong."""
+    return f"endpoint:{found.id}"
+
+
 def _opened(vault: Vault, found: Endpoint, now: datetime) -> list[tuple[str, datetime | None]]:
-    told = json.loads(vault.decrypt(found.secrets, context=f"endpoint:{found.id}"))
+    told = json.loads(vault.decrypt(found.secrets, context=place(found)))
     held = [(secret, datetime.fromisoformat(until) if until else None) for secret, until in told]
     return [(secret, until) for secret, until in held if until is None or until > now]
 
 
 def _seal(vault: Vault, found: Endpoint, held: Sequence[tuple[str, datetime | None]]) -> None:
     told = [[secret, until.isoformat() if until else None] for secret, until in held]
-    found.secrets = vault.encrypt(json.dumps(told).encode(), context=f"endpoint:{found.id}")
+    found.secrets = vault.encrypt(json.dumps(told).encode(), context=place(found))

@@ -98,7 +98,12 @@ class Asked:
     @property
     def place(self) -> str:
         """Where what is sealed belongs."""
-        return f"idempotency:{self.client_id}:{self.principal}:{self.key_hash}"
+        return place(self)
+
+
+def place(of: "Asked | IdempotencyKey") -> str:
+    """Return where what is sealed for a key belongs."""
+    return f"idempotency:{of.client_id}:{of.principal}:{of.key_hash}"
 
 
 @dataclass(frozen=True, slots=True)

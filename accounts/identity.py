@@ -6,8 +6,10 @@ Rules
        issuer and with it this rule.
     3. A user has one subject at an issuer: whoever has the address later does not get the account.
     4. No user is made here.
+    5. What is unlinked may be linked anew by rule 2; nobody unlinks their only way in.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, select
@@ -18,7 +20,7 @@ from accounts.sign_in import Account, spelled
 from accounts.user import User, UserStatus
 from core.clock import Clock
 from core.db import Base, Id
-from core.errors import UnauthenticatedError
+from core.errors import ConflictError, NotFoundError, UnauthenticatedError
 from core.sql import insert_into
 
 MAX_ISSUER = 255
@@ -53,6 +55,30 @@ def identified(session: Session, clock: Clock, who: Proven) -> tuple[Account, bo
             "nobody here signs in as this person", remedy="ask an admin for an invitation"
         )
     return Account(held.email, held.id, held.password_hash, held.two_factor_enabled), linked
+
+
+def identities(session: Session, user_id: int) -> Sequence[UserIdentity]:
+    """Return who a user is elsewhere, oldest first."""
+    query = select(UserIdentity).where(UserIdentity.user_id == user_id)
+    return session.scalars(query.order_by(UserIdentity.id)).all()
+
+
+def unlink(session: Session, user: User, identity_id: int) -> None:
+    """Let a user be somebody elsewhere no more; who has their address there may be linked next.
+
+    Raises NotFoundError, or ConflictError for somebody who has no password to come in by.
+    """
+    found = session.scalar(
+        select(UserIdentity).where(UserIdentity.id == identity_id, UserIdentity.user_id == user.id)
+    )
+    if found is None:
+        raise NotFoundError(f"there is no identity {identity_id}")
+    if user.password_hash is None:
+        raise ConflictError(
+            "this is your only way in", remedy="set a password first: POST /password-resets"
+        )
+    session.delete(found)
+    session.flush()
 
 
 def _linked(session: Session, who: Proven) -> User | None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select, update
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.client import usable
@@ -23,7 +23,7 @@ from accounts.key import ApiKey
 from accounts.one_time import digest, new_text
 from accounts.permission import RANKS, allowed, may_give
 from accounts.recovery import MAY_RESET, dead_link
-from accounts.user import Role, User, UserStatus, create_user, grant_role, role_at
+from accounts.user import ClientRole, Role, User, UserStatus, create_user, grant_role, role_at
 from core.address import normalise_email
 from core.clock import Clock
 from core.db import Base, Id
@@ -107,15 +107,8 @@ def invite(
             remedy="use up to 32 letters, digits, _ and -",
         )
     _refuse_present(session, inviter.client_id, address)
-    now = clock.now()
-    open_ones = (
-        Invitation.client_id == inviter.client_id,
-        Invitation.email == address,
-        Invitation.accepted_at.is_(None),
-        Invitation.revoked_at.is_(None),
-    )
-    session.execute(update(Invitation).where(*open_ones).values(revoked_at=now))
-    text = new_text()
+    revoke_to(session, clock, client_id=inviter.client_id, email=address)
+    now, text = clock.now(), new_text()
     made = Invitation(
         client_id=inviter.client_id,
         email=address,
@@ -133,8 +126,14 @@ def invite(
 
 
 def _refuse_present(session: Session, client_id: int, address: str) -> None:
-    found = session.scalar(select(User.id).where(User.email == address, User.deleted_at.is_(None)))
-    if found is not None and role_at(session, user_id=found, client_id=client_id) is not None:
+    here = (ClientRole.user_id == User.id) & (ClientRole.client_id == client_id)
+    present = session.scalar(  # one statement, whether there is such an account or not
+        select(User.id)
+        .outerjoin(ClientRole, here)
+        .where(User.email == address, User.deleted_at.is_(None))
+        .where(or_(ClientRole.id.is_not(None), User.role == Role.SUPER_ADMIN))
+    )
+    if present is not None:
         raise ConflictError(
             "somebody with this address has a role here already",
             field="email",
@@ -245,6 +244,20 @@ def revoke_invitation(
     if found.revoked_at is None:
         found.revoked_at = clock.now()
         session.flush()
+
+
+def revoke_to(session: Session, clock: Clock, *, client_id: int, email: str) -> None:
+    """Take back what an address was invited to at a client, and nobody used."""
+    session.execute(
+        update(Invitation)
+        .where(
+            Invitation.client_id == client_id,
+            Invitation.email == email,
+            Invitation.accepted_at.is_(None),
+            Invitation.revoked_at.is_(None),
+        )
+        .values(revoked_at=clock.now())
+    )
 
 
 def revoke_of(

@@ -18,11 +18,13 @@ from accounts.permission import EVERYTHING, checked_scopes
 from core.clock import Clock
 from core.db import Base, Id
 from core.errors import InvalidError, NotFoundError, UnauthenticatedError
+from core.page import NEWEST, Walk
 
 MARK = "ex"
 PREFIX_BYTES = 4
 SECRET_BYTES = 32
 MAX_TEXT = 128
+MAX_NAME = 100
 USE_NOTED_EVERY = timedelta(minutes=1)
 """A busy key must not turn every read into a write."""
 
@@ -36,7 +38,7 @@ class ApiKey(Base):
     id: Mapped[Id]
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    name: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(MAX_NAME))
     prefix: Mapped[str] = mapped_column(String(16))
     """The first characters, so that a person can tell keys apart."""
     key_hash: Mapped[str] = mapped_column(String(64))
@@ -65,13 +67,16 @@ def issue_key(
 
     Raises InvalidError for a name that is empty or too long, what is no scope, or a past expiry.
     """
-    _check_key(name, expires_at, clock.now())
+    if expires_at is not None and expires_at <= clock.now():
+        raise InvalidError(
+            "a key cannot expire in the past", field="expires_at", remedy="name a later time"
+        )
     prefix = secrets.token_hex(PREFIX_BYTES)
     text = f"{MARK}_{prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
     key = ApiKey(
         client_id=client_id,
         user_id=user_id,
-        name=name.strip(),
+        name=_name_of(name),
         prefix=f"{MARK}_{prefix}",
         key_hash=_hash(text),
         scopes=checked_scopes(scopes, field="scopes"),
@@ -84,11 +89,14 @@ def issue_key(
     return key, text
 
 
-def _check_key(name: str, expires_at: datetime | None, now: datetime) -> None:
-    if not 0 < len(name.strip()) <= 100:
-        raise InvalidError("a key needs a name of 1 to 100 characters", field="name")
-    if expires_at is not None and expires_at <= now:
-        raise InvalidError("a key cannot expire in the past", field="expires_at")
+def _name_of(name: str) -> str:
+    if not 0 < len(name.strip()) <= MAX_NAME:
+        raise InvalidError(
+            f"a key needs a name of 1 to {MAX_NAME} characters",
+            field="name",
+            remedy="say what the key is for",
+        )
+    return name.strip()
 
 
 def authenticate(session: Session, clock: Clock, text: str) -> ApiKey:
@@ -147,20 +155,35 @@ def note_use(session: Session, clock: Clock, *, key_id: int) -> bool:
 
 def revoke_key(session: Session, clock: Clock, *, client_id: int, key_id: int) -> ApiKey:
     """End a key at once; a second time changes nothing. Raises NotFoundError."""
-    key = session.scalar(select(ApiKey).where(ApiKey.id == key_id, ApiKey.client_id == client_id))
-    if key is None:
-        raise NotFoundError(f"there is no API key {key_id}")
+    key = key_by_id(session, client_id, key_id)
     if key.revoked_at is None:
         key.revoked_at = clock.now()
         session.flush()
     return key
 
 
-def keys(session: Session, client_id: int) -> Sequence[ApiKey]:
-    """Return a client's keys, newest first, revoked ones included."""
-    return session.scalars(
-        select(ApiKey).where(ApiKey.client_id == client_id).order_by(ApiKey.id.desc())
-    ).all()
+def rename_key(session: Session, *, client_id: int, key_id: int, name: str) -> ApiKey:
+    """Say anew what a key is for. Raises NotFoundError, or InvalidError for the name."""
+    key = key_by_id(session, client_id, key_id)
+    key.name = _name_of(name)
+    session.flush()
+    return key
+
+
+def key_by_id(session: Session, client_id: int, key_id: int) -> ApiKey:
+    """Return a client's key, a revoked one too. Raises NotFoundError."""
+    key = session.scalar(select(ApiKey).where(ApiKey.id == key_id, ApiKey.client_id == client_id))
+    if key is None:
+        raise NotFoundError(f"there is no API key {key_id}")
+    return key
+
+
+def keys(
+    session: Session, client_id: int, *, walk: Walk = NEWEST, limit: int = 50
+) -> Sequence[ApiKey]:
+    """Return up to `limit` keys, newest first or as `walk` says, revoked ones included."""
+    query = select(ApiKey).where(ApiKey.client_id == client_id)
+    return session.scalars(walk.over(query, ApiKey, limit)).all()
 
 
 def _hash(text: str) -> str:

@@ -19,6 +19,7 @@ KEPT = timedelta(days=30)
 SLICE = 1000
 """Rows of a kind that are forgotten in one transaction."""
 RESET = {"password_reset_token": None, "password_reset_expires": None}
+SIGN_IN = {"sign_in_token": None, "sign_in_expires": None}
 VERIFICATION = {"email_verification_token": None, "email_verification_expires": None}
 
 Way = tuple[Any, ColumnElement[bool], Update | Delete]
@@ -49,10 +50,12 @@ def _ways(clock: Clock) -> tuple[Way, ...]:
     over = or_(ended, own.expires_at <= now, own.last_used_at <= now - IDLE)
     unused = Invitation.accepted_at.is_(None) & (Invitation.expires_at <= now - KEPT)
     unreset = User.password_reset_expires <= now
+    unentered = User.sign_in_expires <= now
     unproven = User.email_verification_expires <= now
     return (
         (UserSession, over, delete(UserSession)),
         (Invitation, unused, delete(Invitation)),
         (User, unreset, update(User).values(RESET)),
+        (User, unentered, update(User).values(SIGN_IN)),
         (User, unproven, update(User).values(VERIFICATION)),
     )

@@ -49,9 +49,10 @@ def link(public_url: str, page: str, token: str) -> str:
 
 
 def letter_of(kind: str, *, to: str, link: str, client: str = "", who: str = "") -> Letter:
-    """Return the letter of a kind: `invitation`, `reset` or `verify`."""
+    """Return the letter of a kind: `invitation` (by `who`), `reset`, `sign-in` or `verify`."""
     subject, text = TEXTS[kind]
-    values = {"link": link, "client": _line(client), "who": _line(who)}
+    by = f" by {_line(who)}" if who else ""
+    values = {"link": link, "client": _line(client), "by": by}
     return Letter(to, subject.format(**values), text.format(**values))
 
 
@@ -64,7 +65,7 @@ TEXTS = {
     "invitation": (
         "You are invited to {client}",
         (
-            "{who} invites you to work for {client} in EchelonX.\n\n"
+            "You are invited{by} to work for {client} in EchelonX.\n\n"
             "Accept within seven days:\n{link}\n\n"
             "If you do not know what this is about, do nothing.\n"
         ),
@@ -75,6 +76,13 @@ TEXTS = {
             "Somebody asked for a new password for this address in EchelonX.\n\n"
             "Set it within one hour:\n{link}\n\n"
             "If that was not you, do nothing: your password stays.\n"
+        ),
+    ),
+    "sign-in": (
+        "Your link to sign in",
+        (
+            "Sign in to EchelonX within fifteen minutes:\n{link}\n\n"
+            "If you did not ask for it, do nothing, and hand it on to nobody.\n"
         ),
     ),
     "verify": (

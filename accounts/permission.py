@@ -41,6 +41,7 @@ _USER = {
     "tiers:read": "Look at tiers and their rules",
     "scores:read": "Look at the models behind scores",
     "elevate:read": "Look at the nine Elevate steps: path, funnel, class",
+    "jobs:read": "Look at jobs of the kinds one may look at: imports, bulk edits, exports",
 }
 _MANAGER = {
     "members:write": "Add, change, merge and delete people; consents, tags, bulk edits",
@@ -50,6 +51,7 @@ _MANAGER = {
     "imports:write": "Import people",
     "exports:read": "Look at exports and download them",
     "exports:write": "Export people, messages and results",
+    "jobs:write": "Cancel jobs of the kinds one may begin",
     "communications:write": "Send messages to single members",
     "campaigns:launch": "Launch, pause, resume and cancel campaigns",
     "journeys:launch": "Publish, pause, resume and archive journeys; let people in, move them",
@@ -65,6 +67,7 @@ _MANAGER = {
 }
 _ADMIN = {
     "members:erase": "Erase a person for good",
+    "exports:client": "Export everything that is stored of the client, and download that",
     "suppressions:lift": "Allow a suppressed address again",
     "messages:resolve": "Decide what was sent and what is sent again",
     "providers:write": "Add, change, pause and resume provider accounts",
@@ -72,10 +75,12 @@ _ADMIN = {
     "webhook_endpoints:secret": "See and rotate the signing secrets of webhook endpoints",
     "settings:write": "Change the client's profile and settings",
     "api_keys:read": "Look at API keys",
-    "api_keys:write": "Make and revoke API keys, with no more than one may oneself",
+    "api_keys:write": "Make, rename and revoke API keys, with no more than one may oneself",
     "users:read": "Look at users, their roles and invitations",
     "users:write": "Invite, change, suspend and remove users",
     "audit:read": "Read the audit log",
+    "stuck_events:read": "Look at events of programs that could not be applied",
+    "stuck_events:write": "Apply such events again",
 }
 _SUPER_ADMIN = {
     "clients:read": "Look at every client",

@@ -8,11 +8,17 @@ from sqlalchemy.orm import Session
 from accounts.client import USABLE, Client
 from accounts.key import ApiKey, refusal
 from accounts.permission import PERSONAL, allowed, within
-from accounts.user import ClientRole, Role, User, UserStatus, held_at
+from accounts.user import ClientRole, Role, User, UserStatus
 from core.errors import ForbiddenError
 
 MAX_PLACES = 200
 """Clients that are listed for one person."""
+
+
+class StaleSessionError(ForbiddenError):
+    """The caller may do this, once they have proved again who they are."""
+
+    code = "stale_session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,16 @@ class Principal:
     """The role behind the actions: a person's own there, an admin's for a key of nobody."""
     session_id: int | None = None
     """The session, when a person signed in."""
+    fresh: bool = True
+    """Whether a person proved lately who they are; a key has nothing else to prove."""
+
+    def require_fresh(self) -> None:
+        """Raise StaleSessionError unless whoever acts proved lately who they are."""
+        if not self.fresh:
+            raise StaleSessionError(
+                "it is too long since you proved who you are",
+                remedy="send your password, or a code, to POST /me/proof; or sign in again",
+            )
 
     def require(self, action: str) -> None:
         """Raise ForbiddenError unless `action` may be done."""
@@ -65,13 +81,14 @@ def key_holder(session: Session, key: ApiKey) -> Principal:
 def key_limit(
     session: Session, *, user_id: int | None, client_id: int
 ) -> tuple[Role, list[str]] | None:
-    """Return the most that a key may: its owner's role there now, or an admin's if it has none."""
+    """Return the most that a key may: what its owner may there now, or an admin if it has none."""
     if user_id is None:
         return Role.ADMIN, []
     owner = session.get(User, user_id)
     if owner is None or owner.deleted_at is not None or owner.status is not UserStatus.ACTIVE:
         return None
-    return held_at(session, user_id=user_id, client_id=client_id)
+    here = next(iter(places(session, owner, client_id=client_id, limit=1)), None)
+    return None if here is None else (here.role, here.permissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,7 @@ class Place:
 
 
 def person(
-    session: Session, who: User, *, session_id: int, client_id: int | None = None
+    session: Session, who: User, *, session_id: int, fresh: bool, client_id: int | None = None
 ) -> Principal:
     """Return what somebody who signed in may do at a client: the one named, or else their first.
 
@@ -107,6 +124,7 @@ def person(
         user_id=who.id,
         role=here.role if here else who.role,
         session_id=session_id,
+        fresh=fresh,
     )
 
 
@@ -115,7 +133,8 @@ def places(
 ) -> list[Place]:
     """Return where somebody may work, in the order of their ids; a super admin, everywhere.
 
-    Clients that may not use the engine are for super admins only, after the others.
+    Not where they are suspended. Clients that may not use the engine are for super admins only,
+    after the others.
     """
     query = select(Client.id, Client.name).where(Client.deleted_at.is_(None)).limit(limit)
     if client_id is not None:
@@ -126,7 +145,11 @@ def places(
     held = (
         query.add_columns(ClientRole.role, ClientRole.permissions)
         .join(ClientRole, ClientRole.client_id == Client.id)
-        .where(ClientRole.user_id == who.id, Client.status.in_(USABLE))
+        .where(
+            ClientRole.user_id == who.id,
+            ClientRole.status == UserStatus.ACTIVE,
+            Client.status.in_(USABLE),
+        )
         .order_by(Client.id)
     )
     return [Place(*row) for row in session.execute(held)]

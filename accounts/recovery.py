@@ -6,7 +6,7 @@ one. Using it is one statement, so of two at once one wins.
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from accounts.one_time import digest, new_text
@@ -16,8 +16,9 @@ from accounts.user import User, UserStatus
 from core.clock import Clock
 from core.errors import InvalidError
 
-RESET, VERIFY = "reset", "verify"
+RESET, VERIFY, BEGIN = "reset", "verify", "begin"
 RESET_LIVES = timedelta(hours=1)
+BEGIN_LIVES = timedelta(days=7)
 VERIFY_LIVES = timedelta(days=1)
 MAY_RESET = (UserStatus.ACTIVE, UserStatus.PENDING)
 """A pending user has no password yet: setting one is how they begin."""
@@ -42,6 +43,19 @@ def ask_reset(session: Session, clock: Clock, *, email: str) -> tuple[str, str] 
     return (found, text) if found else None
 
 
+def begin(session: Session, clock: Clock, user: User) -> str:
+    """Give an account that waits for its first password a link to set it; return its text.
+
+    It is for whoever runs the installation to hand on, and for nobody else: see
+    accounts.invitation, rule 4. It proves no address, and ends with the first password there is.
+    """
+    text = new_text()
+    user.password_reset_token = digest(BEGIN, text)
+    user.password_reset_expires = clock.now() + BEGIN_LIVES
+    session.flush()
+    return text
+
+
 def email_of_reset(session: Session, clock: Clock, *, text: str) -> str:
     """Return whose password a link may set; it only reads. Raises InvalidError."""
     found = session.scalar(select(User.email).where(*_resettable(clock, text)))
@@ -62,7 +76,9 @@ def reset(session: Session, clock: Clock, *, text: str, password_hash: str) -> i
             password_hash=password_hash,
             password_reset_token=None,
             password_reset_expires=None,
-            email_verified=True,
+            sign_in_token=None,
+            # A link that was handed on says nothing of the address.
+            email_verified=or_(User.email_verified, _mailed(text)),
             status=UserStatus.ACTIVE,
             failed_login_attempts=0,
             updated_at=clock.now(),
@@ -79,7 +95,7 @@ def reset(session: Session, clock: Clock, *, text: str, password_hash: str) -> i
 def set_password(session: Session, clock: Clock, user: User, *, password_hash: str) -> None:
     """Give a user a password; every session and key of theirs ends, and every open link."""
     user.password_hash = password_hash
-    user.password_reset_token = user.password_reset_expires = None
+    user.password_reset_token = user.password_reset_expires = user.sign_in_token = None
     user.updated_at = clock.now()
     session.flush()
     end_access(session, clock, user_id=user.id)
@@ -121,8 +137,16 @@ def dead_link() -> InvalidError:
 
 def _resettable(clock: Clock, text: str) -> tuple[ColumnElement[bool], ...]:
     return (
-        User.password_reset_token == digest(RESET, text),
+        or_(_mailed(text), and_(_handed_on(text), User.password_hash.is_(None))),
         User.password_reset_expires > clock.now(),
         User.status.in_(MAY_RESET),
         User.deleted_at.is_(None),
     )
+
+
+def _mailed(text: str) -> ColumnElement[bool]:
+    return User.password_reset_token == digest(RESET, text)
+
+
+def _handed_on(text: str) -> ColumnElement[bool]:
+    return User.password_reset_token == digest(BEGIN, text)

@@ -24,6 +24,8 @@ from core.errors import NotFoundError, UnauthenticatedError
 MARK = "es"
 PURPOSE = "session"
 LIFETIME = timedelta(days=30)
+FRESH = timedelta(minutes=10)
+"""So long after they proved who they are somebody is trusted with what cannot be taken back."""
 IDLE = timedelta(days=3)
 """How long a session lives unused."""
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -46,7 +48,13 @@ class UserSession(Base):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    proven_at: Mapped[datetime | None]
+    """When they last proved who they are, by signing in or since."""
     ended_at: Mapped[datetime | None]
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Say whether they proved who they are only lately."""
+        return self.proven_at is not None and self.proven_at > now - FRESH
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ def open_session(
         ip=device.ip,
         created_at=now,
         last_used_at=now,
+        proven_at=now,
         expires_at=now + LIFETIME,
     )
     session.add(made)
@@ -120,6 +129,13 @@ def note_session_use(session: Session, clock: Clock, *, session_id: int) -> None
     """Write down that a session was used just now."""
     session.execute(
         update(UserSession).where(UserSession.id == session_id).values(last_used_at=clock.now())
+    )
+
+
+def freshen(session: Session, clock: Clock, *, session_id: int) -> None:
+    """Write down that somebody proved once more who they are."""
+    session.execute(
+        update(UserSession).where(UserSession.id == session_id).values(proven_at=clock.now())
     )
 
 
@@ -168,11 +184,15 @@ def end_sessions(session: Session, clock: Clock, *, user_id: int, keep: int | No
     )
 
 
-def end_access(session: Session, clock: Clock, *, user_id: int) -> None:
-    """End all of a user's sessions and keys: after a new password, a lost role, a suspension."""
+def end_access(
+    session: Session, clock: Clock, *, user_id: int, client_id: int | None = None
+) -> None:
+    """End all of a user's sessions, and their keys: all, or those of a client.
+
+    After a new password, a lost role, a suspension.
+    """
     end_sessions(session, clock, user_id=user_id)
-    session.execute(
-        update(ApiKey)
-        .where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=clock.now())
-    )
+    theirs = update(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    if client_id is not None:
+        theirs = theirs.where(ApiKey.client_id == client_id)
+    session.execute(theirs.values(revoked_at=clock.now()))

@@ -19,6 +19,7 @@ from core.errors import ConflictError, ForbiddenError, UnauthenticatedError
 from core.secret import Vault
 
 RECOVERY_CODES = 10
+NEXT_CODE = "each is good once: wait for the app's next one, or send a recovery code"
 RECOVERY_BYTES = 10
 PURPOSE = "recovery"
 
@@ -46,7 +47,7 @@ def prepare(session: Session, vault: Vault, user: User) -> bytes:
     if user.two_factor_enabled:
         raise ConflictError("two-factor is on already", remedy="turn it off first")
     secret = totp.new_secret()
-    sealed = vault.encrypt(secret, context=_place(user.id))
+    sealed = vault.encrypt(secret, context=place(user))
     user.two_factor_secret = base64.b64encode(sealed).decode()
     user.two_factor_step = None
     session.flush()
@@ -61,7 +62,7 @@ def confirm(session: Session, clock: Clock, vault: Vault, user: User, code: str)
     if user.two_factor_enabled or user.two_factor_secret is None:
         raise ConflictError("there is nothing to confirm", remedy="begin with POST /me/two-factor")
     if not _spend_app_code(session, clock, vault, user, code):
-        raise ForbiddenError("this code is not right", field="code")
+        raise ForbiddenError("this code is not right", field="code", remedy=NEXT_CODE)
     user.two_factor_enabled = True
     return new_recovery_codes(session, user)
 
@@ -104,7 +105,7 @@ def _spend_app_code(session: Session, clock: Clock, vault: Vault, user: User, co
     if user.two_factor_secret is None:
         return False
     sealed = base64.b64decode(user.two_factor_secret)
-    secret = vault.decrypt(sealed, context=_place(user.id))
+    secret = vault.decrypt(sealed, context=place(user))
     step = totp.step_of(secret, code, clock.now())
     if step is None:
         return False
@@ -128,5 +129,6 @@ def _hash(user_id: int, code: str) -> str:
     return digest(PURPOSE, str(user_id), code.replace("-", "").lower())
 
 
-def _place(user_id: int) -> str:
-    return f"user:{user_id}:two-factor"
+def place(user: User) -> str:
+    """Return where a user's sealed secret belongs."""
+    return f"user:{user.id}:two-factor"

@@ -42,6 +42,8 @@ class User(Base):
         Index(None, "role"),
         Index(None, "created_at"),
         Index(None, "last_login"),
+        # Pattern operators find an email by its beginning in any collation.
+        Index("ix_users_email_begins", "email", postgresql_ops={"email": "varchar_pattern_ops"}),
     )
 
     id: Mapped[Id]
@@ -64,6 +66,8 @@ class User(Base):
     failed_login_attempts: Mapped[int] = mapped_column(default=0)
     password_reset_token: Mapped[str | None] = mapped_column(String(128))
     password_reset_expires: Mapped[datetime | None]
+    sign_in_token: Mapped[str | None] = mapped_column(String(128))
+    sign_in_expires: Mapped[datetime | None]
     email_verified: Mapped[bool] = mapped_column(default=False)
     email_verification_token: Mapped[str | None] = mapped_column(String(128))
     email_verification_expires: Mapped[datetime | None]
@@ -92,6 +96,10 @@ class ClientRole(Base):
     role: Mapped[Role]
     permissions: Mapped[list[str]] = mapped_column(default=list)
     """Single actions this user has at this client beyond the role (accounts/permission.py)."""
+    status: Mapped[UserStatus] = mapped_column(
+        default=UserStatus.ACTIVE, server_default=UserStatus.ACTIVE.value
+    )
+    """Whether they may work here; the account's own status is for everywhere. Never `pending`."""
     created_at: Mapped[datetime]
 
 
@@ -186,7 +194,7 @@ def user_by_email(session: Session, email: str) -> User | None:
 
 
 def role_at(session: Session, *, user_id: int, client_id: int) -> Role | None:
-    """Return what a user may do at a client; None means nothing. Raises NotFoundError."""
+    """Return a user's role at a client, suspended there or not. Raises NotFoundError."""
     held = held_at(session, user_id=user_id, client_id=client_id)
     return held and held[0]
 

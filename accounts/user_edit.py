@@ -4,24 +4,23 @@ Rules
     1. Nobody gives a role above their own, or changes somebody above them.
     2. Nobody changes their own role or status, or deletes themselves.
     3. A client always keeps an admin who may log in.
-    4. Who works for other clients too belongs to none of them: a client changes their role with it
-       and nothing else, and deleting them there only ends that role.
-    5. An account that nobody has begun is not stopped but deleted: its address is not the client's.
+    4. Who works for other clients too belongs to none of them: a client changes their role and
+       status with it and nothing else, and deleting them there only ends that role.
+    5. A client stops somebody at that client only; a whole account is a super admin's to stop.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from accounts.client import Client
-from accounts.invitation import revoke_of
-from accounts.key import ApiKey
+from accounts.client import hold
+from accounts.invitation import revoke_of, revoke_to
 from accounts.permission import RANKS, allowed, checked_actions, may_give
 from accounts.profile import PROFILE, read_profile
-from accounts.session import end_access, end_sessions
+from accounts.session import end_access
 from accounts.user import (
     ClientRole,
     Role,
@@ -41,10 +40,14 @@ ENDED = {
     "password_reset_token": None,
     "password_reset_expires": None,
     "email_verification_token": None,
+    "sign_in_token": None,
     "two_factor_enabled": False,
     "two_factor_secret": None,
 }
 """What a deleted account no longer has."""
+HERE = frozenset({"role", "status"})
+"""What a client says of somebody's work there."""
+STOPPED = (UserStatus.INACTIVE, UserStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,8 @@ def update_user(
 ) -> Seen:
     """Change what is given; `role` is the one at the editor's client, super_admin's everywhere.
 
+    So is `status`: a super admin sets the account's, anybody else that at their client.
+
     Raises NotFoundError, InvalidError with the field, ForbiddenError, or ConflictError.
     """
     values = read_profile(changes)
@@ -214,29 +219,20 @@ def _change(
 ) -> bool:
     """Change a user; say whether anything is different now. Nothing is written when it raises."""
     user = seen.user
-    fresh = {
-        name: value
-        for name, value in values.items()
-        if value != (_held(editor, seen) if name == "role" else getattr(user, name))
-    }
+    fresh = {name: value for name, value in values.items() if value != _now(editor, seen, name)}
     if not fresh:
         return False
     _refuse(session, editor, seen, fresh)
-    role = fresh.pop("role", None)
-    if "status" in fresh and fresh["status"] is not UserStatus.ACTIVE:
-        for client_id, _ in seen.roles:
-            _keep_an_admin(session, seen, client_id)
-    less = role is not None and RANKS[role] < RANKS[seen.role]
+    role, status = fresh.pop("role", None), fresh.pop("status", None)
     if role is not None:
         _set_role(session, clock, editor, seen, role)
-    if less or fresh.get("status", UserStatus.ACTIVE) is not UserStatus.ACTIVE:
-        end_access(session, clock, user_id=user.id)
-        revoke_of(session, clock, user_id=user.id)
+    if status is not None:
+        _set_status(session, clock, editor, seen, status)
     for name, value in _named(user, fresh).items():
         setattr(user, name, value)
     if "email" in fresh:
         user.email_verified = False
-        user.password_reset_token = user.email_verification_token = None
+        user.password_reset_token = user.email_verification_token = user.sign_in_token = None
     user.updated_at = clock.now()
     session.flush()
     return True
@@ -250,8 +246,12 @@ def _named(user: User, fresh: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**fresh, "full_name": " ".join(name for name in names if name) or None}
 
 
-def _held(editor: Editor, seen: Seen) -> Role | None:
-    """Return the role that the editor would change."""
+def _now(editor: Editor, seen: Seen, name: str) -> Any:
+    """Return what the editor would change."""
+    if name == "status":
+        return seen.status
+    if name != "role":
+        return getattr(seen.user, name)
     if seen.user.role is Role.SUPER_ADMIN:
         return Role.SUPER_ADMIN
     return dict(seen.roles).get(editor.client_id or 0)
@@ -269,14 +269,12 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
             field="email",
             remedy="delete this user and invite the new address",
         )
-    if not own and _elsewhere(editor, seen) and fresh.keys() - {"role"}:
+    if not own and _elsewhere(editor, seen) and fresh.keys() - HERE:
         raise ForbiddenError(
             "they work for other clients too",
-            field=min(fresh.keys() - {"role"}),
-            remedy="change their role here; the rest they change themselves",
+            field=min(fresh.keys() - HERE),
+            remedy="change their role and status here; the rest they change themselves",
         )
-    if editor.role is not Role.SUPER_ADMIN and not _is_begun(seen.user):
-        _refuse_stopping(fresh)
     if "role" in fresh:
         _refuse_giving(editor, fresh["role"])
     if "email" in fresh and user_by_email(session, fresh["email"]) is not None:
@@ -286,19 +284,6 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
 def _refuse_giving(editor: Editor, role: Role) -> None:
     if RANKS[role] > RANKS[editor.role] or not editor.may_give(allowed(role)):
         raise ForbiddenError("this role may more than you may", field="role")
-
-
-def _is_begun(user: User) -> bool:
-    """Say whether an account was ever in the hands of whom it is for."""
-    return user.password_hash is not None or user.email_verified
-
-
-def _refuse_stopping(fresh: Mapping[str, Any]) -> None:
-    """Refuse to stop an account that nobody has begun: no other client could invite its address."""
-    if fresh.get("status", UserStatus.ACTIVE) is not UserStatus.ACTIVE:
-        raise ConflictError(
-            "they have not begun yet", field="status", remedy="delete this user instead"
-        )
 
 
 def _refuse_above(editor: Editor, seen: Seen) -> None:
@@ -321,52 +306,70 @@ def _set_role(session: Session, clock: Clock, editor: Editor, seen: Seen, role: 
     if editor.client_id is None:
         raise InvalidError("say at which client", field="role")
     _keep_an_admin(session, seen, editor.client_id)
+    if user.role is Role.SUPER_ADMIN:
+        _stop(session, clock, user_id=user.id)
+    elif RANKS[role] < RANKS[seen.role]:
+        _stop(session, clock, user_id=user.id, client_id=editor.client_id)
     user.role = Role.USER
     grant_role(session, clock, user_id=user.id, client_id=editor.client_id, role=role)
 
 
+def _set_status(
+    session: Session, clock: Clock, editor: Editor, seen: Seen, status: UserStatus
+) -> None:
+    """Stop somebody, or let them in again: at the editor's client, or a super admin everywhere."""
+    user, at = seen.user, editor.sees
+    if status is not UserStatus.ACTIVE:
+        for client_id, _ in seen.roles:
+            if at in (None, client_id):
+                _keep_an_admin(session, seen, client_id)
+        _stop(session, clock, user_id=user.id, client_id=at)
+    elif at is not None and user.status in STOPPED:
+        raise ForbiddenError("a super admin stopped this account", field="status")
+    begins = user.status is UserStatus.PENDING and status is UserStatus.ACTIVE
+    if at is None or begins:
+        user.status = status
+    if at is not None:
+        mine = (ClientRole.user_id == user.id, ClientRole.client_id == at)
+        session.scalars(select(ClientRole).where(*mine)).one().status = status
+
+
 def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
     """Refuse to take away the only admin a client has; two at once wait for each other here."""
-    is_admin = (client_id, Role.ADMIN) in seen.roles and seen.user.status is UserStatus.ACTIVE
-    if not is_admin:
+    if (client_id, Role.ADMIN) not in seen.roles:
         return
-    # Not against rows that only name the client: those are many, and open for long.
-    one = select(Client.id).where(Client.id == client_id)
-    session.execute(one.with_for_update(key_share=True))
-    others = (
-        select(func.count())
-        .select_from(ClientRole)
-        .join(User, User.id == ClientRole.user_id)
+    hold(session, client_id)
+    able = (
+        select(User.id)
+        .join(ClientRole, User.id == ClientRole.user_id)
         .where(
             ClientRole.client_id == client_id,
             ClientRole.role == Role.ADMIN,
-            User.id != seen.user.id,
+            ClientRole.status == UserStatus.ACTIVE,
             User.status == UserStatus.ACTIVE,
             User.deleted_at.is_(None),
         )
     )
-    if not session.scalar(others):
+    if set(session.scalars(able)) == {seen.user.id}:
         raise ConflictError(
-            "this is the client's last admin", remedy="make somebody else an admin first"
+            f"this is the last admin of client {client_id}",
+            remedy="make somebody else an admin there first",
         )
 
 
 def _leave(session: Session, clock: Clock, seen: Seen, client_id: int) -> None:
-    """End a user's role at a client, their sessions, and the keys and invitations made there."""
+    """End a user's role at a client, and their access there."""
     _keep_an_admin(session, seen, client_id)
     mine = (ClientRole.user_id == seen.user.id, ClientRole.client_id == client_id)
     session.execute(delete(ClientRole).where(*mine))
-    end_sessions(session, clock, user_id=seen.user.id)
-    revoke_of(session, clock, user_id=seen.user.id, client_id=client_id)
-    session.execute(
-        update(ApiKey)
-        .where(
-            ApiKey.user_id == seen.user.id,
-            ApiKey.client_id == client_id,
-            ApiKey.revoked_at.is_(None),
-        )
-        .values(revoked_at=clock.now())
-    )
+    _stop(session, clock, user_id=seen.user.id, client_id=client_id)
+    revoke_to(session, clock, client_id=client_id, email=seen.user.email)
+
+
+def _stop(session: Session, clock: Clock, *, user_id: int, client_id: int | None = None) -> None:
+    """End a user's sessions, and the keys and invitations they made, at a client or everywhere."""
+    end_access(session, clock, user_id=user_id, client_id=client_id)
+    revoke_of(session, clock, user_id=user_id, client_id=client_id)
 
 
 def _end(session: Session, clock: Clock, user: User) -> None:
@@ -376,6 +379,5 @@ def _end(session: Session, clock: Clock, user: User) -> None:
     user.email = f"{user.id} {user.email}"
     user.role, user.status = Role.USER, UserStatus.INACTIVE
     user.deleted_at = user.updated_at = clock.now()
-    end_access(session, clock, user_id=user.id)
-    revoke_of(session, clock, user_id=user.id)
+    _stop(session, clock, user_id=user.id)
     session.flush()

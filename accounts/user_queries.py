@@ -4,25 +4,28 @@ A client sees the users with a role there and no others; `client_id` None sees e
 for super admins. Roles at other clients are only for the rules of user_edit.py, never for show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, union
 from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
 from accounts.key import ApiKey
 from accounts.permission import RANKS
 from accounts.user import ClientRole, Role, User, UserStatus
+from accounts.user_search import best, holding
 from core.address import normalise_email
 from core.clock import Clock
 from core.errors import NotFoundError
+from core.page import OLDEST, Walk
 from core.rows import among
 
+USERS = "users"
 LATELY = timedelta(days=30)
-MAX_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,12 @@ class Seen:
     user: User
     role: Role
     """At the client that asks; for those who see everybody, the highest anywhere."""
+    status: UserStatus
+    """At the client that asks, or else the account's: the account's for those who see everybody."""
     roles: tuple[tuple[int, Role], ...]
     """(client, role), of every client."""
+    barred: Mapping[int, UserStatus]
+    """Clients where the status is another than active, and which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +71,26 @@ def users_page(
     role: Role | None = None,
     status: UserStatus | None = None,
     words: str | None = None,
-    after: int = 0,
+    walk: Walk = OLDEST,
     limit: int = 50,
 ) -> list[Seen]:
-    """Return up to `limit` users, oldest first, after id `after`; each of `words` must be met."""
-    key: Any = User.id
-    query = select(User).where(User.deleted_at.is_(None), User.id > after, *_met(words or ""))
+    """Return up to `limit` users, oldest first or as `walk` says; each of `words` must be met."""
+    model: Any = User
+    given = holding(session, client_id, words or "", enough=limit)
+    query = select(User).where(User.deleted_at.is_(None), *given)
     if client_id is not None:
-        # In the order of the index by client and user, which says where a page begins.
-        key = ClientRole.user_id
-        query = query.join(ClientRole, key == User.id)
-        query = query.where(ClientRole.client_id == client_id, key > after)
+        query = query.join(ClientRole, ClientRole.user_id == User.id)
+        query = query.where(ClientRole.client_id == client_id)
+        if walk.column == "id" and not walk.spans:
+            # In the order of the index by client and user, which says where a page begins.
+            model = SimpleNamespace(id=ClientRole.user_id)
         query = query if role is None else query.where(ClientRole.role == role)
     elif role is not None:
         query = query.where(_has(None, role))
     if status is not None:
-        query = query.where(User.status == status)
-    query = query.order_by(key).limit(limit)
-    return _seen(session, client_id, session.scalars(query).all())
+        query = query.where(_standing(client_id) == status)
+    found = session.scalars(walk.over(query, model, limit)).all()
+    return _seen(session, client_id, found)
 
 
 def search_users(
@@ -91,14 +100,8 @@ def search_users(
     plain = " ".join(words.lower().split())
     if not plain:
         return []
-    order = case(
-        (User.email == plain, 0),
-        (User.email.startswith(plain, autoescape=True), 1),
-        (func.lower(User.full_name).startswith(plain, autoescape=True), 2),
-        else_=3,
-    )
-    query = _alive(client_id).where(*_met(plain)).order_by(order, User.id).limit(limit)
-    return _seen(session, client_id, session.scalars(query).all())
+    found = best(session, client_id, _alive(client_id), plain, limit=limit)
+    return _seen(session, client_id, found)
 
 
 def seen_user(session: Session, client_id: int | None, user_id: int) -> Seen:
@@ -136,8 +139,13 @@ def user_statistics(session: Session, clock: Clock, client_id: int | None) -> Us
         "logged_in_lately": func.count().filter(User.last_login >= lately),
         "created_lately": func.count().filter(User.created_at >= lately),
     }
-    marks |= {one.value: func.count().filter(User.status == one) for one in UserStatus}
-    counted = session.execute(_alive(client_id).with_only_columns(*marks.values())).one()
+    standing = _standing(client_id)
+    marks |= {one.value: func.count().filter(standing == one) for one in UserStatus}
+    query = _alive(client_id)
+    if client_id is not None:
+        here = (ClientRole.user_id == User.id) & (ClientRole.client_id == client_id)
+        query = query.join(ClientRole, here)
+    counted = session.execute(query.with_only_columns(*marks.values())).one()
     told: dict[str, Any] = dict(zip(marks, counted, strict=True))
     by_status = {one.value: told.pop(one.value) for one in UserStatus}
     return UserStatistics(**told, by_status=by_status, by_role=_by_role(session, client_id))
@@ -166,6 +174,13 @@ def _alive(client_id: int | None) -> Select[Any]:
     return select(User).where(visible(client_id))
 
 
+def _standing(client_id: int | None) -> ColumnElement[UserStatus]:
+    """Return a user's status as `Seen.status` is, where a client's is joined with its roles."""
+    if client_id is None:
+        return User.status.expression
+    return case((ClientRole.status != UserStatus.ACTIVE, ClientRole.status), else_=User.status)
+
+
 def _has(client_id: int | None, role: Role | None) -> ColumnElement[bool]:
     """Return whether a user has a role at the client, or anywhere."""
     if client_id is None and role is Role.SUPER_ADMIN:
@@ -173,26 +188,27 @@ def _has(client_id: int | None, role: Role | None) -> ColumnElement[bool]:
     here = [ClientRole.user_id == User.id]
     here += [] if client_id is None else [ClientRole.client_id == client_id]
     here += [] if role is None else [ClientRole.role == role]
-    return exists().where(and_(*here))
-
-
-def _met(words: str) -> list[ColumnElement[bool]]:
-    """Return, for each word, whether a name or the email holds it."""
-    return [
-        or_(
-            func.lower(User.full_name).contains(word, autoescape=True),
-            User.email.contains(word, autoescape=True),
-        )
-        for word in words.lower().split()[:MAX_WORDS]
-    ]
+    return exists().where(and_(*here)).correlate(User)
 
 
 def _seen(session: Session, client_id: int | None, users: Sequence[User]) -> list[Seen]:
     held: dict[int, list[tuple[int, Role]]] = {one.id: [] for one in users}
+    barred: dict[int, dict[int, UserStatus]] = {one.id: {} for one in users}
     query = select(ClientRole).where(among(session, ClientRole.user_id, list(held)))
     for row in session.scalars(query.order_by(ClientRole.client_id)) if held else ():
         held[row.user_id].append((row.client_id, row.role))
-    return [Seen(one, _role(one, client_id, held[one.id]), tuple(held[one.id])) for one in users]
+        if row.status is not UserStatus.ACTIVE:
+            barred[row.user_id][row.client_id] = row.status
+    return [
+        Seen(
+            user=one,
+            role=_role(one, client_id, held[one.id]),
+            status=barred[one.id].get(client_id or 0, one.status),
+            roles=tuple(held[one.id]),
+            barred=barred[one.id],
+        )
+        for one in users
+    ]
 
 
 def _role(user: User, client_id: int | None, roles: Sequence[tuple[int, Role]]) -> Role:
