@@ -43,6 +43,7 @@ class Claimed:
     to_address: str
     address_hash: str | None
     template_version_id: int | None
+    tracked: bool
     merge: dict[str, Any]
     subject: str | None
     content: str | None
@@ -157,6 +158,7 @@ def _due(
         C.crashes,
         C.lease_until,
         C.not_before,
+        C.tracked,
     ).where(
         C.provider_account_id == account_id,
         C.priority == priority,
@@ -179,6 +181,7 @@ def _claimed(row: Any) -> Claimed:
         to_address=row.to_address,
         address_hash=row.address_hash,
         template_version_id=row.template_version_id,
+        tracked=row.tracked,
         merge=row.merge,
         subject=row.subject,
         content=row.content,

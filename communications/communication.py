@@ -20,7 +20,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -78,6 +80,18 @@ FRESH = {
 }  # fmt: skip
 """What a new row begins with, for INSERT … SELECT, which knows no defaults."""
 QUEUED_AND_FREE = "status = 'queued' AND held IS NULL"
+RESPONDED = "coalesce(read_at, clicked_at, replied_at)"
+
+
+def _where(name: str, given: str, *columns: str) -> Index:
+    """Return an index of the rows of which this is true."""
+    condition = text(given)
+    return Index(
+        f"ix_communications_{name}",
+        *columns,
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
 
 
 class Communication(Base):
@@ -99,63 +113,39 @@ class Communication(Base):
             postgresql_where=text("dedup_key IS NOT NULL"),
         ),
         # What a worker claims: one account's lane, most urgent first, oldest first.
-        Index(
-            "ix_communications_due",
-            "provider_account_id",
-            "priority",
-            "not_before",
-            "id",
-            sqlite_where=text(QUEUED_AND_FREE),
-            postgresql_where=text(QUEUED_AND_FREE),
-        ),
+        _where("due", QUEUED_AND_FREE, "provider_account_id", "priority", "not_before", "id"),
         # What the reaper looks at: a few rows at any moment. It holds no lease column, so that
         # claiming, which writes only unindexed columns, stays a heap-only update.
-        Index(
-            "ix_communications_sending",
-            "id",
-            sqlite_where=text("status = 'sending'"),
-            postgresql_where=text("status = 'sending'"),
-        ),
+        _where("sending", "status = 'sending'", "id"),
         # What a run waits for: few at its end, when everybody asks whether it is done.
-        Index(
-            "ix_communications_open",
-            "run_id",
-            sqlite_where=text("status IN ('queued', 'sending')"),
-            postgresql_where=text("status IN ('queued', 'sending')"),
-        ),
+        _where("open", "status IN ('queued', 'sending')", "run_id"),
         # What nobody can tell about: few, looked for at the provider, shown to operators.
-        Index(
-            "ix_communications_unknown",
-            "client_id",
-            "id",
-            sqlite_where=text("status = 'unknown'"),
-            postgresql_where=text("status = 'unknown'"),
-        ),
+        _where("unknown", "status = 'unknown'", "client_id", "id"),
         Index(None, "client_id", "member_id", "id"),
-        # One campaign's numbers, of a log of many.
-        Index(
-            "ix_communications_campaign",
-            "client_id",
-            "campaign_id",
-            sqlite_where=text("campaign_id IS NOT NULL"),
-            postgresql_where=text("campaign_id IS NOT NULL"),
-        ),
-        # Who clicked lately: few of many, asked by conditions.
-        Index(
-            "ix_communications_clicked",
+        # A period of the log.
+        Index(None, "client_id", "created_at", "id"),
+        # Lists, newest first: each filter that may match few of many rows goes on by its index.
+        Index(None, "client_id", "channel", "id"),
+        Index(None, "client_id", "status", "id"),
+        _where("campaign", "campaign_id IS NOT NULL", "client_id", "campaign_id", "id"),
+        _where("run", "run_id IS NOT NULL", "client_id", "run_id", "id"),
+        _where("reason", "reason IS NOT NULL", "client_id", "reason", "id"),
+        _where("inbound", "direction = 'inbound'", "client_id", "id"),
+        _where("replied", "replied_at IS NOT NULL", "client_id", "id"),
+        _where("responded", f"{RESPONDED} IS NOT NULL", "client_id", "id"),
+        _where("error", "error_code IS NOT NULL", "client_id", "error_code", "id"),
+        # Who clicked lately, and what: few of many, asked by conditions, which read no rows.
+        _where(
+            "clicked",
+            "clicked_at IS NOT NULL",
             "client_id",
             "clicked_at",
             "member_id",
-            sqlite_where=text("clicked_at IS NOT NULL"),
-            postgresql_where=text("clicked_at IS NOT NULL"),
+            "campaign_id",
+            "direction",
+            "channel",
         ),
-        Index(
-            "ix_communications_provider_id",
-            "provider_account_id",
-            "provider_id",
-            sqlite_where=text("provider_id IS NOT NULL"),
-            postgresql_where=text("provider_id IS NOT NULL"),
-        ),
+        _where("provider_id", "provider_id IS NOT NULL", "provider_account_id", "provider_id"),
         CheckConstraint("status <> 'sending' OR lease_until IS NOT NULL", name="sending_is_leased"),
         CheckConstraint("status <> 'skipped' OR reason IS NOT NULL", name="skipped_has_reason"),
         # No id comes twice, even if the newest rows are gone: references and links are made of it.
@@ -178,11 +168,15 @@ class Communication(Base):
     """Keyed hash of the address, on rows that may be sent."""
     dedup_key: Mapped[str | None] = mapped_column(String(200))
     template_version_id: Mapped[int | None] = mapped_column(BigId)
+    tracked: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether its links are our own and it has a pixel: opens and clicks are known."""
     merge: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """The member's values for the template's fields, as they were at fan-out."""
     subject: Mapped[str | None] = mapped_column(Text)
     content: Mapped[str | None] = mapped_column(Text)
     """The text itself, where there is no template: inbound messages, single sends."""
+    content_removed_at: Mapped[datetime | None]
+    """When its time was over or its member erased, and it was emptied: it never goes again."""
 
     status: Mapped[Status] = mapped_column(default=Status.QUEUED)
     rank: Mapped[int] = mapped_column(SmallInteger, default=0)
@@ -223,5 +217,8 @@ class Communication(Base):
     clicked_at: Mapped[datetime | None]
     replied_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
+    machine_read: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether a proxy or scanner opened it; neither this nor the next says anything of a person."""
+    machine_clicked: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -1,7 +1,7 @@
 """What a communication says: a template version, compiled once and filled per member."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
@@ -14,6 +14,7 @@ from channels.template import (
     RenderContext,
     Skeleton,
     compile_template,
+    link_url,
 )
 from communications.urls import Urls
 
@@ -52,9 +53,15 @@ class ContentStore:
         return self._entry(session, version_id)[0]
 
     def values(
-        self, session: Session, version_id: int, communication_id: int, merge: Mapping[str, Any]
+        self,
+        session: Session,
+        version_id: int,
+        communication_id: int,
+        merge: Mapping[str, Any],
+        *,
+        tracked: bool = True,
     ) -> tuple[Skeleton, tuple[str, ...]]:
-        """Return the shared skeleton and this member's values.
+        """Return the shared skeleton and this member's values; untracked, links lead there at once.
 
         Raises TemplateRenderError. Cost: a lookup per plain field, a Liquid run per block
         (channels/template.py).
@@ -67,6 +74,13 @@ class ContentStore:
             click_url=lambda position: urls.click(communication_id, position),
             open_url=urls.open(communication_id) if content.html else None,
         )
+        if not tracked:
+            plain = context
+            context = replace(
+                plain,
+                click_url=lambda position: link_url(compiled.links[position], merge, plain),
+                open_url=None,
+            )
         return compiled.skeleton, compiled.render(merge, context)
 
     def _entry(self, session: Session, version_id: int) -> tuple[CompiledTemplate, VersionContent]:

@@ -30,9 +30,6 @@ from communications.account import (
     ProviderAccount,
     account_config,
     pause_account,
-    rest_account,
-    rested,
-    rests,
     sending_account,
 )
 from communications.attempt import AttemptOutcome
@@ -43,6 +40,7 @@ from communications.content import ContentStore, literal
 from communications.flight import Flight
 from communications.lane import Lane
 from communications.reference import References
+from communications.rest import rest_account, rested, rests
 from communications.settle import Settled, settle
 from communications.tally import Tally
 from communications.urls import Urls
@@ -255,7 +253,7 @@ class Dispatcher:
             skeleton, values = literal(row.channel, row.subject or "", row.content or "")
         else:
             skeleton, values = self._content.values(
-                session, row.template_version_id, row.id, row.merge
+                session, row.template_version_id, row.id, row.merge, tracked=row.tracked
             )
         reference = self._references.make(row.id, row.token)
         return OutgoingMessage(

@@ -1,6 +1,8 @@
 """What can be wrong with a request about communications."""
 
-from core.errors import ConflictError, InvalidError, NotFoundError
+from collections.abc import Sequence
+
+from core.errors import ConflictError, GoneError, InvalidError, NotFoundError
 
 
 class CommunicationNotFoundError(NotFoundError):
@@ -10,9 +12,27 @@ class CommunicationNotFoundError(NotFoundError):
 
 
 class ExportNotFoundError(NotFoundError):
-    """There is no such export at this client, or its file is no longer kept."""
+    """There is no such export at this client."""
 
     code = "export_not_found"
+
+
+class ExportGoneError(GoneError):
+    """The file of an export, or the link to it, is no longer kept."""
+
+    code = "export_gone"
+
+
+class ExportStateError(ConflictError):
+    """The export is not in a state in which this can be done."""
+
+    code = "export_state"
+
+
+class JobNotFoundError(NotFoundError):
+    """There is no such job at this client, or none that the caller may see."""
+
+    code = "job_not_found"
 
 
 class AccountNotFoundError(NotFoundError):
@@ -51,6 +71,21 @@ class PermanentFailureError(ConflictError):
     """Sending these messages again would fail again."""
 
     code = "permanent_failure"
+
+
+class ContentRemovedError(ConflictError):
+    """Messages whose content was removed cannot be sent again."""
+
+    code = "content_removed"
+
+    def __init__(self, ids: Sequence[int], remedy: str) -> None:
+        """Say how many there are; `ids` are theirs, in order."""
+        shown = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
+        super().__init__(
+            f"the content of {len(ids):,} of these messages was removed ({shown})",
+            field="filter",
+            remedy=remedy,
+        )
 
 
 class NothingExpectedError(InvalidError):

@@ -34,6 +34,14 @@ class CommunicationEvent(Base):
             sqlite_where=text("state = 'parked'"),
             postgresql_where=text("state = 'parked'"),
         ),
+        # Complaints: few of many, listed, and counted beside what was delivered.
+        Index(
+            "ix_communication_events_complained",
+            "client_id",
+            "id",
+            sqlite_where=text("type = 'complained'"),
+            postgresql_where=text("type = 'complained'"),
+        ),
     )
 
     id: Mapped[Id]

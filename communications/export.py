@@ -1,11 +1,17 @@
-"""Export: a file of people or messages, written in slices by a worker, kept for a week.
+"""Export: a file of people or messages, or of all there is, written by a worker, kept for a week.
 
 Each slice is appended to the file, forced to disk, and then noted with the file's new length in one
 transaction. After a crash the file is cut to the length that was noted, and goes on from there.
+The archive of a whole client is one look at the database and begins anew (client_export.py).
+
+```
+queued → running → done → expired | failed | cancelled
+```
 
 Invariants
     1. Every row up to the newest at the time of asking is in the file once.
     2. `sha256` and `size` are those of the file as it can be downloaded.
+    3. No file that holds somebody outlives their erasure (members/exported.py).
 """
 
 import enum
@@ -20,17 +26,19 @@ from sqlalchemy import ForeignKey, Index, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from communications.communication import Communication
-from communications.errors import ExportNotFoundError
+from communications.errors import ExportNotFoundError, ExportStateError
 from communications.export_file import check_format, encoded
 from communications.export_rows import Slice, message_slice, people_slice
 from core.clock import Clock
 from core.db import Base, BigId, Id
 from members.exporting import ExportFormat
 from members.member import Member
+from members.upsert import take_turn
 
 SLICE = 2_000
 """Rows of one transaction: some 100 ms."""
 KEPT = timedelta(days=7)
+KEPT_FOR = "its file was kept for seven days"
 GONE = "its file is gone"
 
 
@@ -39,6 +47,7 @@ class ExportOf(enum.StrEnum):
 
     MEMBERS = "members"
     COMMUNICATIONS = "communications"
+    CLIENT = "client"  # everything that is stored of the client, as a ZIP
 
 
 class ExportStatus(enum.StrEnum):
@@ -48,7 +57,8 @@ class ExportStatus(enum.StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    EXPIRED = "expired"  # its file was deleted after a week
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  # its file was deleted after a week, or because it held somebody erased
 
 
 GOING = (ExportStatus.QUEUED, ExportStatus.RUNNING)
@@ -76,17 +86,22 @@ class Export(Base):
     """Whether addresses are shown as `a***@e***.com`."""
     status: Mapped[ExportStatus] = mapped_column(default=ExportStatus.QUEUED)
     error: Mapped[str | None] = mapped_column(String(300))
+    """Why it failed, or why its file was not kept for a week."""
     last_id: Mapped[int] = mapped_column(BigId)
-    """The newest row when it was asked for: later ones are not in it."""
+    """The newest row when it was asked for: later ones are not in it. Of a client's archive: how
+    many rows there were when it was begun."""
     position: Mapped[int] = mapped_column(BigId, default=0)
-    """The last row that is in the file."""
+    """The last row that is in the file; of a client's archive, how many are."""
     rows: Mapped[int] = mapped_column(BigId, default=0)
     size: Mapped[int] = mapped_column(BigId, default=0)
     """Bytes of the file so far."""
     sha256: Mapped[str | None] = mapped_column(String(64))
     kept_as: Mapped[str] = mapped_column(String(40))
-    """The file's name in the data directory; random."""
+    """The file's name in the data directory; random, and another when it begins anew."""
+    leased_until: Mapped[datetime | None]
+    """Of a client's archive: its worker is believed alive until then."""
     created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
 
@@ -111,8 +126,8 @@ def start_export(
 ) -> Export:
     """Queue an export. Raises ExportFormatError for Parquet without pyarrow."""
     check_format(format)
-    model = MODELS[of]
-    newest = session.scalar(select(func.max(model.id)).where(model.client_id == client_id))
+    # An erasure that is under way finds it, or is over before it reads anything.
+    take_turn(session, client_id)
     export = Export(
         client_id=client_id,
         actor=actor,
@@ -120,7 +135,7 @@ def start_export(
         format=format,
         chosen=dict(chosen),
         masked=masked,
-        last_id=newest or 0,
+        last_id=_newest(session, client_id, of),
         kept_as=secrets.token_hex(16),
         created_at=clock.now(),
     )
@@ -129,10 +144,36 @@ def start_export(
     return export
 
 
-def export(session: Session, client_id: int, export_id: int) -> Export:
-    """Return the client's export. Raises ExportNotFoundError."""
+def _newest(session: Session, client_id: int, of: ExportOf) -> int:
+    model = MODELS.get(of)
+    if model is None:
+        return 0
+    return session.scalar(select(func.max(model.id)).where(model.client_id == client_id)) or 0
+
+
+def cancel_export(session: Session, clock: Clock, *, client_id: int, export_id: int) -> Export:
+    """End an export after the slice it is at; the part of the file that was written is deleted.
+
+    Raises ExportNotFoundError, or ExportStateError when it has ended.
+    """
+    found = export(session, client_id, export_id, lock=True)
+    if found.status not in GOING:
+        raise ExportStateError(
+            f"the export is {found.status.value}",
+            remedy="delete it, if its file is to go" if found.status is ExportStatus.DONE else None,
+        )
+    found.status, found.finished_at = ExportStatus.CANCELLED, clock.now()
+    session.flush()
+    return found
+
+
+def export(session: Session, client_id: int, export_id: int, *, lock: bool = False) -> Export:
+    """Return the client's export, with `lock` for this transaction's own.
+
+    Raises ExportNotFoundError.
+    """
     query = select(Export).where(Export.client_id == client_id, Export.id == export_id)
-    found = session.scalar(query)
+    found = session.scalar(query.with_for_update() if lock else query)
     if found is None:
         raise ExportNotFoundError(f"no export {export_id}")
     return found
@@ -149,13 +190,14 @@ def exports_page(
 
 
 def waiting(session: Session) -> bool:
-    """Say whether any client's export waits for a worker."""
+    """Say whether any client's export waits for a worker, or has one."""
     return session.scalar(select(Export.id).where(Export.status.in_(GOING)).limit(1)) is not None
 
 
 def next_export(session: Session) -> Export | None:
-    """Return the oldest export that is not finished, for this transaction's own."""
-    query = select(Export).where(Export.status.in_(GOING)).order_by(Export.id).limit(1)
+    """Return the oldest export that is written in slices, for this transaction's own."""
+    sliced = (Export.status.in_(GOING), Export.of != ExportOf.CLIENT)
+    query = select(Export).where(*sliced).order_by(Export.id).limit(1)
     return session.scalar(query.with_for_update(skip_locked=True))
 
 
@@ -176,23 +218,30 @@ def write_slice(session: Session, clock: Clock, export: Export, part: Path) -> b
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    export.status = ExportStatus.RUNNING
+    export.status, export.started_at = ExportStatus.RUNNING, export.started_at or clock.now()
     export.size += len(data)
     export.rows += len(found.rows)
     export.position = found.last or export.position
     return len(found.rows) == SLICE
 
 
-def mark_done(session: Session, clock: Clock, export_id: int, *, size: int, sha256: str) -> None:
-    """Note that the file can be downloaded."""
+def mark_done(
+    session: Session, clock: Clock, export_id: int, *, kept_as: str, size: int, sha256: str
+) -> None:
+    """Note that the file can be downloaded, unless it was cancelled or begun anew meanwhile."""
     now = clock.now()
     session.execute(
         update(Export)
-        .where(Export.id == export_id, Export.status == ExportStatus.RUNNING)
+        .where(
+            Export.id == export_id,
+            Export.status == ExportStatus.RUNNING,
+            Export.kept_as == kept_as,
+        )
         .values(
             status=ExportStatus.DONE,
             size=size,
             sha256=sha256,
+            leased_until=None,
             finished_at=now,
             expires_at=now + KEPT,
         )

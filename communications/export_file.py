@@ -19,7 +19,6 @@ from communications.export_rows import Slice
 from members.exporting import ExportFormat, ExportFormatError
 from members.rejects import harmless
 
-BLOCK = 1 << 20
 GROUP = 20_000
 """Rows of one group of a Parquet file."""
 MEDIA = {
@@ -69,11 +68,13 @@ def finish(target: Path, format: ExportFormat, columns: Sequence[str]) -> str:
             made.replace(target)
         finally:
             made.unlink(missing_ok=True)
-    digest = hashlib.sha256()
-    with target.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(target)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_parquet(part: Path, target: Path, columns: Sequence[str]) -> None:

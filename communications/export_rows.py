@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -12,6 +13,7 @@ from communications.communication import Communication
 from core.address import mask
 from core.clock import Clock
 from core.condition.json import from_json
+from core.page import Span
 from members import exporting, queries
 from members.change import plain
 from members.exporting import ExportFormat
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from communications.export import Export
 
 C = Communication
-FILTERS = ("member_id", "campaign_id", "run_id", "channel", "status", "reason")
-"""Columns that messages are chosen by."""
+FILTERS = (
+    "member_id", "campaign_id", "run_id", "channel", "status", "reason", "error_code",
+    "provider_account_id",
+)  # fmt: skip
+"""Columns that messages are chosen by; `created_since` and `created_until` are their time."""
 MESSAGE_COLUMNS = (
     "id", "created_at", "channel", "direction", "message_type", "member_id", "campaign_id",
     "run_id", "to_address", "status", "reason", "held", "provider_account_id", "provider_id",
@@ -51,13 +56,19 @@ def message_slice(session: Session, clock: Clock, export: "Export", limit: int) 
         C.id <= export.last_id,
         *[getattr(C, name) == value for name, value in export.chosen.items() if name in FILTERS],
     )
+    since, until = (export.chosen.get(name) for name in ("created_since", "created_until"))
+    time = Span("created_at", _instant(since), _instant(until))
     rows = []
-    for found in session.execute(query.order_by(C.id).limit(limit)).mappings():
+    for found in session.execute(time.over(query, C).order_by(C.id).limit(limit)).mappings():
         row = {name: plain(value) for name, value in found.items()}
         if export.masked and row["to_address"] is not None:
             row["to_address"] = mask(Channel(row["channel"]).address_kind, row["to_address"])
         rows.append(row)
     return Slice(MESSAGE_COLUMNS, rows, rows[-1]["id"] if rows else 0)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def people_slice(session: Session, clock: Clock, export: "Export", limit: int) -> Slice:

@@ -5,7 +5,8 @@ and expiry are asked again before they leave.
 
 Invariants
     1. Only what certainly was not sent goes again: no provider took it, and no attempt is open.
-    2. What will fail again, whatever is done, is refused.
+    2. What will fail again, whatever is done, is refused; so is what nobody can say any more,
+       since its content was removed.
     3. The operator says how many are meant; another number changes nothing.
 """
 
@@ -21,6 +22,7 @@ from accounts.audit import record
 from channels.channel import Channel
 from communications.communication import Communication, Reason
 from communications.errors import (
+    ContentRemovedError,
     NothingExpectedError,
     PermanentFailureError,
     UnexpectedCountError,
@@ -114,14 +116,27 @@ class FailureGroup:
     action: str
     retryable: int
     """How many a retry would send again."""
+    content_removed: int
+    """How many it cannot, as nobody keeps any longer what they said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """What a retry did, or would do."""
+    """What a retry did."""
 
     rows: int
     run_ids: tuple[int, ...]
+    content_removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retryable:
+    """What a retry would do."""
+
+    rows: Sequence[Any]
+    """(id, run_id) of what goes again, in id order."""
+    content_removed: Sequence[int]
+    """Ids of what would, were it still known what it said."""
 
 
 def cause_of(reason: Reason | None, error_code: str | None) -> Cause:
@@ -140,32 +155,28 @@ def failures(session: Session, client_id: int, which: Failed) -> list[FailureGro
             C.error_code,
             func.max(C.error_message),
             func.count(),
-            func.count().filter(_unsent()),
+            func.count().filter(_unsent(), C.content_removed_at.is_(None)),
+            func.count().filter(_unsent(), C.content_removed_at.is_not(None)),
         )
         .where(*_failed(client_id, which))
         .group_by(C.channel, C.provider_account_id, C.reason, C.error_code)
         .order_by(func.count().desc(), C.channel, C.reason, C.error_code)
     )
     groups = []
-    for channel, account, reason, code, example, rows, unsent in session.execute(query):
+    for channel, account, reason, code, example, rows, *of_these in session.execute(query):
         cause = cause_of(reason, code)
-        again = unsent if cause.again else 0
-        groups.append(
-            FailureGroup(
-                channel, account, reason, code, example, rows, cause.why, cause.action, again
-            )
-        )
+        again, emptied = of_these if cause.again else (0, 0)
+        told = (channel, account, reason, code, example, rows)
+        groups.append(FailureGroup(*told, cause.why, cause.action, again, emptied))
     return groups
 
 
-def retryable(
-    session: Session, client_id: int, which: Failed, *, lock: bool = False
-) -> Sequence[Any]:
-    """Return (id, run_id) of what a retry would send again, in id order.
+def retryable(session: Session, client_id: int, which: Failed, *, lock: bool = False) -> Retryable:
+    """Return what a retry would send again.
 
     Raises PermanentFailureError where all that is meant would fail again.
     """
-    query = select(C.id, C.run_id, C.reason, C.error_code).where(
+    query = select(C.id, C.run_id, C.reason, C.error_code, C.content_removed_at).where(
         *_failed(client_id, which), _unsent()
     )
     rows = session.execute((query.with_for_update() if lock else query).order_by(C.id)).all()
@@ -177,7 +188,10 @@ def retryable(
             field="filter",
             remedy=cause.action,
         )
-    return found
+    return Retryable(
+        [row for row in found if row.content_removed_at is None],
+        [row.id for row in found if row.content_removed_at is not None],
+    )
 
 
 def send_again(
@@ -192,23 +206,30 @@ def send_again(
     """Send failures again that are mended, and record it.
 
     Raises UnexpectedCountError when another number than `expected` is meant, NothingExpectedError
-    for 0, PermanentFailureError where it cannot help.
+    for 0, PermanentFailureError where it cannot help, ContentRemovedError where nothing is left
+    to be sent.
     """
     if expected < 1:
         raise NothingExpectedError(
             "no messages are meant", field="count", remedy="choose failures that can be mended"
         )
-    rows = retryable(session, client_id, which, lock=True)
+    found = retryable(session, client_id, which, lock=True)
+    rows = found.rows
+    if found.content_removed and not rows:
+        raise ContentRemovedError(
+            found.content_removed, "write to their members in another campaign"
+        )
     if len(rows) != expected:
         raise UnexpectedCountError(len(rows), expected)
     _again(session, clock, [row.id for row in rows])
     told = {name: value for name, value in asdict(which).items() if value is not None}
     record(
-        session, clock, client_id=client_id, actor=actor, action="communications.retry",
+        session, clock, client_id=client_id, actor=actor, action="communication.retry",
         rows=len(rows), ids=[row.id for row in rows[:SHOWN]], which=told,
     )  # fmt: skip
     session.flush()
-    return Retried(len(rows), tuple(sorted({row.run_id for row in rows if row.run_id})))
+    run_ids = tuple(sorted({row.run_id for row in rows if row.run_id}))
+    return Retried(len(rows), run_ids, len(found.content_removed))
 
 
 def _failed(client_id: int, which: Failed) -> list[ColumnElement[bool]]:

@@ -4,7 +4,7 @@ A row keeps the highest rank it was ever told and the earliest time of each stag
 and minima, so the order and the number of tellings do not matter (status.py, invariant 3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from channels.adapter import ProviderEvent
+from channels.adapter import EventType, ProviderEvent
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Direction, Reason
 from communications.news import Learnt
@@ -44,6 +44,7 @@ DOUBTFUL = frozenset({Status.UNKNOWN, Status.QUEUED, Status.FAILED})
 """What may have attempts that evidence proves: also a row that an operator queued again, or gave
 up."""
 UNPROVEN = (AttemptOutcome.AMBIGUOUS, AttemptOutcome.CRASHED, AttemptOutcome.RESOLVED_ABSENT)
+MACHINES = {EventType.OPENED: C.machine_read, EventType.CLICKED: C.machine_clicked}
 FACT_OF = {fact.value: fact for fact in Fact}
 RAISED = ("rank", "status", "reason", "error_code", "error_message", "provider_status")
 """What the highest rank says."""
@@ -99,9 +100,13 @@ def locked(session: Session, client_id: int, ids: Iterable[int | None]) -> dict[
 
 
 def fold(
-    session: Session, clock: Clock, rows: dict[int, Any], evidence: Iterable[Evidence]
+    session: Session, clock: Clock, rows: dict[int, Any], evidence: Sequence[Evidence]
 ) -> None:
-    """Raise the ranks and fill the stage times of `rows` (from `locked`) with what is new."""
+    """Raise the ranks and fill the stage times of `rows` (from `locked`) with what is new.
+
+    What machines opened and clicked is noted beside.
+    """
+    _note_machines(session, rows, evidence)
     learnt: dict[int, dict[str, Any]] = {}
     facts: list[Learnt] = []
     for one in evidence:
@@ -138,6 +143,20 @@ def fold(
 def fact_of(event: ProviderEvent) -> Fact | None:
     """Return what an event says about the status; a machine's opens and clicks say nothing."""
     return None if event.machine else FACT_OF.get(event.type.value)
+
+
+def _note_machines(session: Session, rows: dict[int, Any], evidence: Sequence[Evidence]) -> None:
+    """Mark what machines opened or clicked, once: a mark stays, and a second changes no row."""
+    for kind, mark in MACHINES.items():
+        seen = {e.communication_id for e in evidence if e.event.machine and e.event.type is kind}
+        ids = sorted(key for key in rows if key in seen)
+        if ids:
+            session.execute(
+                update(C)
+                .where(among(session, C.id, ids), mark.is_(False))
+                .values({mark: True})
+                .execution_options(synchronize_session=False)
+            )
 
 
 def clean(text: str | None, length: int) -> str | None:

@@ -1,24 +1,24 @@
-"""Reads of the log: rows, pages, counts, a message's whole story. Writes nothing."""
+"""Reads of the log: rows, pages, counts, what a message said. Writes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select, union_all
 from sqlalchemy.orm import Session
 
 from channels.channel import Channel
-from communications.attempt import Attempt
+from communications.account import account_ids
 from communications.communication import Communication, Direction, Reason
 from communications.content import ContentStore
+from communications.day import COUNTS, MessageDay, kept, recounted, sums
 from communications.errors import CommunicationNotFoundError
-from communications.event import CommunicationEvent
 from communications.status import ACCEPTED, OPEN, REACHED, Status
+from core.db import is_sqlite
 from core.page import NEWEST, Walk
 from members.address import MemberAddress
 
-C = Communication
+C, D = Communication, MessageDay
 
 
 def communication(session: Session, client_id: int, communication_id: int) -> Communication:
@@ -39,11 +39,16 @@ def communications_page(
     channel: Channel | None = None,
     status: Status | None = None,
     reason: Reason | None = None,
+    error_code: str | None = None,
+    provider_account_id: int | None = None,
+    provider: str | None = None,
     walk: Walk = NEWEST,
     limit: int = 50,
 ) -> list[Communication]:
-    """Return up to `limit` rows, newest first or as `walk` says."""
-    conditions: list[ColumnElement[bool]] = [C.client_id == client_id]
+    """Return up to `limit` rows, newest first or as `walk` says.
+
+    `provider` is an adapter's name and means all accounts of it, archived ones too.
+    """
     filters = {
         C.member_id: member_id,
         C.campaign_id: campaign_id,
@@ -51,58 +56,61 @@ def communications_page(
         C.channel: channel,
         C.status: status,
         C.reason: reason,
+        C.error_code: error_code,
+        C.provider_account_id: provider_account_id,
     }
-    conditions += [column == value for column, value in filters.items() if value is not None]
-    return list(session.scalars(walk.over(select(C).where(*conditions), C, limit)))
+    given = [column == value for column, value in filters.items() if value is not None]
+    if provider is not None:
+        given.append(C.provider_account_id.in_(account_ids(session, client_id, provider)))
+    query = select(C).where(C.client_id == client_id)
+    if walk.column != "id" or walk.spans:
+        return list(session.scalars(walk.over(query.where(*given), C, limit)))
+    ids = _ids(session, query.with_only_columns(C.id), given, walk, limit)
+    return list(session.scalars(walk.over(query.where(C.id.in_(ids)), C, limit)))
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One line of a message's story."""
+def _ids(
+    session: Session,
+    mine: Select[Any],
+    given: Sequence[ColumnElement[bool]],
+    walk: Walk,
+    limit: int,
+) -> Select[Any]:
+    """Return the ids of a page, so that indexes alone say them: each filter's own ends with the id.
 
-    at: datetime
-    what: str
-    """`queued`, `sent`, `delivered`, …, or the type of an event or outcome of an attempt."""
-    source: str
-    """`engine`, a provider's name, `tracking` or `operator`."""
-    detail: str | None = None
-    machine: bool = False
-
-
-def timeline(session: Session, client_id: int, communication_id: int) -> list[Moment]:
-    """Return everything known about a message, in the order of time."""
-    row = communication(session, client_id, communication_id)
-    moments = [Moment(row.created_at, "decided", "engine", row.reason)]
-    moments += [
-        Moment(at, what, "engine")
-        for at, what in ((row.sent_at, "sent"), (row.failed_at, "failed"))
-        if at is not None
-    ]
-    attempts = session.scalars(
-        select(Attempt).where(
-            Attempt.client_id == client_id, Attempt.communication_id == communication_id
-        )
+    Left to itself, PostgreSQL walks the log until it has met enough rows of a campaign that is long
+    over. No index holds a client's rows by id alone, which every write would pay for: without a
+    filter, the page is merged from the first rows of each channel.
+    """
+    if not given:
+        each = [walk.over(mine.where(C.channel == one), C, limit).subquery() for one in Channel]
+        return union_all(*(select(one.c.id) for one in each)).subquery().select()
+    if is_sqlite(session):
+        return walk.over(mine.where(*given), C, limit)
+    one, *others = given
+    # What one filter means may be long ago: the others' indexes are not read down to it.
+    own = mine.correlate(None).where(one)
+    first, last = (
+        own.with_only_columns(end(C.id)).scalar_subquery() for end in (func.min, func.max)
     )
-    moments += [Moment(a.finished_at, a.outcome.value, "engine", a.detail) for a in attempts]
-    events = session.scalars(
-        select(CommunicationEvent).where(
-            CommunicationEvent.client_id == client_id,
-            CommunicationEvent.communication_id == communication_id,
-        )
-    )
-    moments += [Moment(e.occurred_at, e.type, e.source, e.detail, e.machine) for e in events]
-    return sorted(moments, key=lambda moment: moment.at)
+    there = mine.correlate(None).where(C.id >= first, C.id <= last)
+    either = [C.id.in_(there.where(other)) for other in others]
+    return walk.over(mine.where(one, *either), C, limit)
 
 
 def rendered(session: Session, content: ContentStore, row: Communication) -> dict[str, str]:
     """Return what the message said, face by face (`subject`, `html`, `text`, …).
 
     Rendered anew from the immutable version and the values kept with the row, so it is what was
-    sent, byte for byte, but for the mail headers around it.
+    sent, byte for byte, but for the mail headers around it. Nothing, once it was removed.
     """
+    if row.content_removed_at is not None:
+        return {}
     if row.template_version_id is None:
         return {"subject": row.subject or "", "text": row.content or ""}
-    skeleton, values = content.values(session, row.template_version_id, row.id, row.merge)
+    skeleton, values = content.values(
+        session, row.template_version_id, row.id, row.merge, tracked=row.tracked
+    )
     return skeleton.fill(values)
 
 
@@ -117,36 +125,43 @@ class Count:
     rows: int
 
 
-def counts(session: Session, run_id: int) -> list[Count]:
-    """Count a run's rows by channel, status, reason and click.
-
-    One pass over the run's rows: 100,000 take about 50 ms on PostgreSQL.
-    """
-    clicked = C.clicked_at.is_not(None)
-    query = (
-        select(C.channel, C.status, C.reason, clicked, func.count())
-        .where(C.run_id == run_id)
-        .group_by(C.channel, C.status, C.reason, clicked)
-    )
-    return [Count(row[0], row[1], row[2], bool(row[3]), row[4]) for row in session.execute(query)]
-
-
 def run_statistics(session: Session, run_id: int) -> dict[Channel, dict[str, Any]]:
     """Return what became of a run's messages, per channel: a recount of its rows.
 
     audience = sent + skipped + failed + unknown + queued, and sent = delivered + bounced + pending.
     `sent` counts what a provider took and did not give up on. A click or a reply is also a read.
     """
+    own = recounted(C.run_id == run_id) if is_sqlite(session) else kept(D.run_id == run_id)
+    counts = own.subquery()
+    by = (counts.c.channel, counts.c.reason)
+    query = select(*by, *sums(counts, *COUNTS)).where(counts.c.direction == Direction.OUTBOUND)
     totals: dict[Channel, dict[str, Any]] = {}
-    for count in counts(session, run_id):
-        total = totals.setdefault(count.channel, dict.fromkeys(COLUMNS, 0))
-        reasons = total.setdefault("skipped_reasons", {})
-        for name, belongs in COLUMNS.items():
-            if belongs(count):
-                total[name] += count.rows
-        if count.status is Status.SKIPPED and count.reason is not None:
-            reasons[count.reason.value] = reasons.get(count.reason.value, 0) + count.rows
+    for row in session.execute(query.group_by(*by)).mappings():
+        total = totals.setdefault(
+            row["channel"], {**dict.fromkeys(PARTS, 0), "skipped_reasons": {}}
+        )
+        for name, parts in PARTS.items():
+            total[name] += sum(row[part] for part in parts)
+        if row["skipped"]:
+            total["skipped_reasons"][row["reason"].value] = row["skipped"]
     return totals
+
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    # column: what of a day's counts adds up to it
+    "audience": ("messages",),
+    "sent": ("delivered", "bounced", "pending"),
+    "skipped": ("skipped",),
+    "failed": ("refused", "undelivered"),
+    "unknown": ("unknown",),
+    "queued": ("queued",),
+    "delivered": ("delivered",),
+    "bounced": ("bounced",),
+    "pending": ("pending",),
+    "read": ("ended_read",),
+    "clicked": ("clicked",),
+    "replied": ("ended_replied",),
+}
 
 
 COLUMNS: dict[str, Callable[[Count], bool]] = {

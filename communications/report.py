@@ -1,29 +1,50 @@
 """Report: what became of a client's messages in a period, each number with what it is divided by.
 
-Everything is counted from the rows of the log when it is asked for, so it always adds up:
+Everything is counted in the log, or added up from counts that equal it (day.py), so it adds up:
 messages = skipped + queued + unknown + refused + accepted, and
 accepted = delivered + bounced + undelivered + pending.
 """
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import sqrt
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Subquery,
+    case,
+    cast,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from channels.adapter import EventType
 from channels.channel import Channel
 from communications.communication import Communication, Direction
+from communications.day import (
+    KEYS,
+    TESTS,
+    MessageDay,
+    amount_of,
+    kept,
+    recounted,
+    sum_of,
+    sums,
+)
 from communications.event import CommunicationEvent, EventState
-from communications.status import ACCEPTED, OPEN, REACHED, Status
 from core.clock import Clock
-from core.sql import iso_text, position
+from core.db import is_sqlite
 
 C, E = Communication, CommunicationEvent
+D = MessageDay
+ALMOST_A_DAY = timedelta(days=1) - timedelta(microseconds=1)
 DAYS = 30
 """The period, where none is given."""
 MOST_GROUPS = 100
@@ -45,12 +66,23 @@ class By(enum.StrEnum):
     DAY = "day"
 
 
+NAMES = {
+    By.CHANNEL: "channel",
+    By.PROVIDER: "provider_account_id",
+    By.CAMPAIGN: "campaign_id",
+    By.DOMAIN: "domain",
+    By.DAY: "day",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """Which messages: those that were decided on in a period."""
 
-    since: datetime
-    until: datetime
+    since: datetime | None = None
+    """None: from the first on."""
+    until: datetime | None = None
+    """None: up to now."""
     campaign_id: int | None = None
     channel: Channel | None = None
 
@@ -63,20 +95,28 @@ def chosen(
     campaign_id: int | None = None,
     channel: Channel | None = None,
 ) -> Chosen:
-    """Return a choice; without a period, the last 30 days, or all there is of a campaign."""
-    end = until or clock.now()
-    days = timedelta(days=DAYS if campaign_id is None else 36_500)
-    return Chosen(since or end - days, end, campaign_id, channel)
+    """Return a choice; without a period, the last 30 days, or all there is of a campaign.
+
+    They begin with a whole day of UTC.
+    """
+    if since is None and campaign_id is None:
+        since = _midnight((until or clock.now()) - timedelta(days=DAYS))
+    return Chosen(since, until, campaign_id, channel)
+
+
+def period(client_id: int, which: Chosen) -> list[ColumnElement[bool]]:
+    """Return the conditions of a choice's period alone."""
+    found: list[ColumnElement[bool]] = [C.client_id == client_id]
+    if which.since is not None:
+        found.append(C.created_at >= which.since)
+    if which.until is not None:
+        found.append(C.created_at <= which.until)
+    return found
 
 
 def conditions(client_id: int, which: Chosen) -> list[ColumnElement[bool]]:
     """Return the conditions of a choice: messages that went out, or were to."""
-    found = [
-        C.client_id == client_id,
-        C.direction == Direction.OUTBOUND,
-        C.created_at >= which.since,
-        C.created_at <= which.until,
-    ]
+    found = [*period(client_id, which), C.direction == Direction.OUTBOUND]
     if which.campaign_id is not None:
         found.append(C.campaign_id == which.campaign_id)
     if which.channel is not None:
@@ -84,39 +124,56 @@ def conditions(client_id: int, which: Chosen) -> list[ColumnElement[bool]]:
     return found
 
 
-def key_of(by: By) -> ColumnElement[Any]:
-    """Return what messages are told apart by, as text; NULL for what has none."""
-    keys: Mapping[By, ColumnElement[Any]] = {
-        By.CHANNEL: cast(C.channel, String()),
-        By.PROVIDER: cast(C.provider_account_id, String()),
-        By.CAMPAIGN: cast(C.campaign_id, String()),
-        By.DOMAIN: func.nullif(
-            func.substr(C.to_address, position(C.to_address, literal("@")) + 1), C.to_address
-        ),
-        By.DAY: func.substr(iso_text(C.created_at), 1, 10),
-    }
-    return keys[by]
+def key_of(by: By, counts: Subquery | None = None) -> ColumnElement[Any]:
+    """Return what messages, or counts of them, are told apart by, as text; NULL where none."""
+    return cast(KEYS[NAMES[by]] if counts is None else counts.c[NAMES[by]], String())
 
 
-def taken() -> ColumnElement[bool]:
-    """Return whether a provider took a message."""
-    return or_(C.sent_at.is_not(None), C.status.in_(ACCEPTED))
-
-
-COLUMNS: Mapping[str, ColumnElement[bool]] = {
-    "skipped": C.status == Status.SKIPPED,
-    "queued": C.status.in_(OPEN),
-    "unknown": C.status == Status.UNKNOWN,
-    "refused": (C.status == Status.FAILED) & ~taken(),
-    "undelivered": (C.status == Status.FAILED) & taken(),
-    "bounced": C.status == Status.BOUNCED,
-    "delivered": C.status.in_(REACHED),
-    "pending": C.status == Status.SENT,
-    "read": or_(C.read_at.is_not(None), C.clicked_at.is_not(None), C.replied_at.is_not(None)),
-    "clicked": C.clicked_at.is_not(None),
-    "replied": C.replied_at.is_not(None),
-}
+COLUMNS = {name: TESTS[name] for name in (
+    "skipped", "queued", "unknown", "refused", "undelivered", "bounced", "delivered", "pending",
+    "read", "clicked", "replied",
+)}  # fmt: skip
 """What is counted, by name. People only: what machines open and click advances nothing."""
+
+
+def counts_of(session: Session, client_id: int, which: Chosen) -> Subquery:
+    """Return the counts of the messages meant, as rows of `message_days` that add up.
+
+    On PostgreSQL days are read as they are kept; what a period has of its first and last day, and
+    on SQLite all of it, is counted in the log.
+    """
+    if is_sqlite(session):
+        return recounted(*conditions(client_id, which)).subquery("counts")
+    first, last = which.since, which.until
+    begin = first and _midnight(first + ALMOST_A_DAY)
+    end = last and _midnight(last)
+    if first and last and begin and end and begin > end:
+        return recounted(*conditions(client_id, which)).subquery("counts")
+    parts = [kept(D.client_id == client_id, *_days(which, begin, end))]
+    if first and begin and first < begin:
+        edge = conditions(client_id, replace(which, until=begin))
+        parts.append(recounted(*edge, C.created_at < begin))
+    if end:
+        parts.append(recounted(*conditions(client_id, replace(which, since=end))))
+    return union_all(*parts).subquery("counts")
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _days(
+    which: Chosen, begin: datetime | None, end: datetime | None
+) -> Iterator[ColumnElement[bool]]:
+    yield D.direction == Direction.OUTBOUND
+    if which.campaign_id is not None:
+        yield D.campaign_id == which.campaign_id
+    if which.channel is not None:
+        yield D.channel == which.channel
+    if begin is not None:
+        yield D.day >= begin.date()
+    if end is not None:
+        yield D.day < end.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +226,16 @@ class Row:
 def report(session: Session, client_id: int, which: Chosen, by: By) -> list[Row]:
     """Return what became of the messages, group by group, the largest first; at most 100.
 
-    One pass over the client's messages of the period.
+    Adds up what is kept of each day; see `counts_of`.
     """
-    key = key_of(by).label("key")
-    counted = [func.count().filter(test).label(name) for name, test in COLUMNS.items()]
+    counts = counts_of(session, client_id, which)
+    key = key_of(by, counts).label("key")
+    messages = sum_of(counts, "messages")
     query = (
-        select(key, func.count().label("messages"), *counted)
-        .where(*conditions(client_id, which))
+        select(key, messages.label("messages"), *sums(counts, *COLUMNS))
         .group_by(key)
-        .order_by(func.count().desc(), key)
+        .having(messages != 0)
+        .order_by(messages.desc(), key)
         .limit(MOST_GROUPS)
     )
     rows = session.execute(query).mappings().all()
@@ -229,8 +287,8 @@ class Cost:
 
     key: str | None
     currency: str | None
-    amount: Any
-    """Decimal, as providers told it."""
+    amount: Decimal | None
+    """As providers told it."""
     priced: int
     unpriced: int
     """Accepted messages whose price no provider has told yet, or ever will."""
@@ -239,20 +297,24 @@ class Cost:
 
 def costs(session: Session, client_id: int, which: Chosen, by: By) -> list[Cost]:
     """Return what messages cost, group by group and currency by currency."""
-    key = key_of(by).label("key")
-    unpriced = func.count().filter(C.cost.is_(None), taken())
+    counts = counts_of(session, client_id, which)
+    key = key_of(by, counts).label("key")
+    units = case((sum_of(counts, "priced") > 0, sum_of(counts, "units"))).label("units")
     query = (
-        select(
-            key,
-            C.currency,
-            func.sum(C.cost),
-            func.count(C.cost),
-            unpriced,
-            func.coalesce(func.sum(C.segments), 0),
-        )
-        .where(*conditions(client_id, which), taken())
-        .group_by(key, C.currency)
-        .order_by(func.sum(C.cost).desc(), key)
+        select(key, counts.c.currency, units, *sums(counts, "priced", "unpriced", "segments"))
+        .group_by(key, counts.c.currency)
+        .having(sum_of(counts, "taken") > 0)
+        .order_by(units.desc(), key)
         .limit(MOST_GROUPS)
     )
-    return [Cost(*row) for row in session.execute(query)]
+    return [
+        Cost(
+            row.key,
+            row.currency,
+            row.units if row.units is None else amount_of(row.units),
+            row.priced,
+            row.unpriced,
+            row.segments,
+        )
+        for row in session.execute(query)
+    ]

@@ -1,7 +1,7 @@
 """Response: what people did with what reached them: reading, clicking, answering, and how soon.
 
-Counts are of people; what proxies and scanners opened is shown beside them. Times and hours are of
-the newest few thousand who did something.
+Counts are of people; what proxies and scanners opened is shown beside them. Times, hours
+and links are of the newest few thousand who did something.
 """
 
 from collections import Counter
@@ -9,30 +9,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from accounts.client import Client
 from channels.adapter import EventType
 from channels.sms import Keyword, keyword
 from communications.communication import Communication, Direction
+from communications.day import sums
 from communications.event import CommunicationEvent, EventState
-from communications.report import COLUMNS, Chosen, conditions
+from communications.report import Chosen, conditions, counts_of, period
+from core.bisection import first_since, last_before
 from core.localtime import zone_of
+from core.rows import among
 
 C, E = Communication, CommunicationEvent
 SAMPLE = 5_000
 MOST_LINKS = 20
+COUNTED = ("delivered", "read", "clicked", "replied", "machine_read", "machine_clicked")
 YES = frozenset({"yes", "y", "yeah", "yep", "ok", "okay", "sure", "ja", "si", "sí", "oui", "sim"})
 NO = frozenset({"no", "n", "nope", "nein", "non", "não", "nao"})
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link, and how many messages it was followed from by a person."""
+    """One link, and how many messages of the newest a person followed it from."""
 
     url: str
     clicked: int
@@ -50,6 +53,8 @@ class Engagement:
     """Messages that a proxy or scanner opened; people among them are in `read` too."""
     machine_clicked: int
     links: tuple[Link, ...]
+    """The most followed of the newest 5,000 messages that somebody read, clicked or answered; of
+    all of them where they are no more than that."""
     seconds: float | None
     """From sent to the first reading, click or answer: the median; None where nobody did."""
     sample: int
@@ -77,24 +82,24 @@ class Responses:
 
 def engagement(session: Session, client_id: int, which: Chosen) -> Engagement:
     """Return what people did with the messages of a period or campaign."""
-    counts = _counts(session, client_id, which)
-    machine = _machines(session, client_id, which)
+    counts = _counts(session, client_id, which, *COUNTED)
     zone = zone_of(session.get_one(Client, client_id).timezone)
     first = func.coalesce(C.read_at, C.clicked_at, C.replied_at)
+    newest = session.execute(
+        select(C.sent_at, C.read_at, C.clicked_at, C.replied_at, C.id)
+        .where(*conditions(client_id, which), *_within(session, which))
+        .where(first.is_not(None))
+        .order_by(C.id.desc())
+        .limit(SAMPLE)
+    ).all()
     moments = [
-        (row.sent_at, min(at for at in row[1:] if at is not None))
-        for row in session.execute(
-            select(C.sent_at, C.read_at, C.clicked_at, C.replied_at)
-            .where(*conditions(client_id, which), C.sent_at.is_not(None), first.is_not(None))
-            .order_by(C.id.desc())
-            .limit(SAMPLE)
-        )
+        (row.sent_at, min(at for at in row[1:4] if at is not None))
+        for row in newest
+        if row.sent_at is not None
     ]
     return Engagement(
-        **{name: counts[name] for name in ("delivered", "read", "clicked", "replied")},
-        machine_read=machine.get(EventType.OPENED, 0),
-        machine_clicked=machine.get(EventType.CLICKED, 0),
-        links=_links(session, client_id, which),
+        **counts,
+        links=_links(session, client_id, [row.id for row in newest if row.clicked_at is not None]),
         seconds=_median(moments),
         sample=len(moments),
         hours=_hours(zone, [at for _, at in moments]),
@@ -104,19 +109,15 @@ def engagement(session: Session, client_id: int, which: Chosen) -> Engagement:
 
 def responses(session: Session, client_id: int, which: Chosen) -> Responses:
     """Return how many answered the messages of a period, how soon, and what they said."""
-    counts = _counts(session, client_id, which)
+    counts = _counts(session, client_id, which, "delivered", "replied")
     times = session.execute(
         select(C.sent_at, C.replied_at)
-        .where(*conditions(client_id, which), C.sent_at.is_not(None), C.replied_at.is_not(None))
+        .where(*conditions(client_id, which), *_within(session, which))
+        .where(C.sent_at.is_not(None), C.replied_at.is_not(None))
         .order_by(C.id.desc())
         .limit(SAMPLE)
     )
-    said = [
-        C.client_id == client_id,
-        C.direction == Direction.INBOUND,
-        C.created_at >= which.since,
-        C.created_at <= which.until,
-    ]
+    said = [*period(client_id, which), *_within(session, which), C.direction == Direction.INBOUND]
     if which.channel is not None:
         said.append(C.channel == which.channel)
     texts = session.scalars(
@@ -146,30 +147,31 @@ def intent(text: str) -> str:
     return "question" if "?" in text else "other"
 
 
-def _counts(session: Session, client_id: int, which: Chosen) -> dict[str, int]:
-    wanted = ("delivered", "read", "clicked", "replied")
-    query = select(*[func.count().filter(COLUMNS[name]).label(name) for name in wanted])
-    return dict(session.execute(query.where(*conditions(client_id, which))).mappings().one())
+def _within(session: Session, which: Chosen) -> list[ColumnElement[bool]]:
+    """Return between which ids a period lies: the newest are read in their order."""
+    found: list[ColumnElement[bool]] = []
+    if which.since is not None:
+        found.append(C.id >= first_since(session, C.id, C.created_at, which.since))
+    if which.until is not None:
+        found.append(C.id <= last_before(session, C.id, C.created_at, which.until))
+    return found
 
 
-def _machines(session: Session, client_id: int, which: Chosen) -> dict[str, int]:
-    query = (
-        select(E.type, func.count(C.id.distinct()))
-        .join(C, C.id == E.communication_id)
-        .where(*conditions(client_id, which), *_opened(client_id, machine=True))
-        .group_by(E.type)
-    )
-    return {row[0]: row[1] for row in session.execute(query)}
+def _counts(session: Session, client_id: int, which: Chosen, *wanted: str) -> dict[str, int]:
+    counts = counts_of(session, client_id, which)
+    return dict(session.execute(select(*sums(counts, *wanted))).mappings().one())
 
 
-def _links(session: Session, client_id: int, which: Chosen) -> tuple[Link, ...]:
-    many = func.count(C.id.distinct())
+def _links(session: Session, client_id: int, ids: Sequence[int]) -> tuple[Link, ...]:
+    """Return what people followed from these messages, the most followed first."""
+    many = func.count(E.communication_id.distinct())
     query = (
         select(E.detail, many)
-        .join(C, C.id == E.communication_id)
         .where(
-            *conditions(client_id, which),
-            *_opened(client_id, machine=False),
+            among(session, E.communication_id, ids),
+            E.client_id == client_id,
+            E.state == EventState.APPLIED,
+            E.machine.is_(False),
             E.type == EventType.CLICKED,
             E.detail.is_not(None),
         )
@@ -178,15 +180,6 @@ def _links(session: Session, client_id: int, which: Chosen) -> tuple[Link, ...]:
         .limit(MOST_LINKS)
     )
     return tuple(Link(str(row[0]), row[1]) for row in session.execute(query))
-
-
-def _opened(client_id: int, *, machine: bool) -> list[Any]:
-    return [
-        E.client_id == client_id,
-        E.state == EventState.APPLIED,
-        E.machine.is_(machine),
-        E.type.in_((EventType.OPENED, EventType.CLICKED)),
-    ]
 
 
 def _median(moments: Sequence[tuple[datetime, datetime]]) -> float | None:

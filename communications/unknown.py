@@ -23,7 +23,7 @@ from accounts.audit import record
 from channels.adapter import EventType, ProviderEvent
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Reason
-from communications.errors import NothingExpectedError, UnexpectedCountError
+from communications.errors import ContentRemovedError, NothingExpectedError, UnexpectedCountError
 from communications.news import changed
 from communications.receipt import learn_facts
 from communications.status import STEPS, Step
@@ -78,6 +78,8 @@ class UnknownGroup:
     oldest: datetime
     """Since when the first of them is unknown."""
     newest: datetime
+    content_removed: int
+    """How many cannot be sent again, as nobody keeps any longer what they said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def unknown_groups(session: Session, client_id: int) -> list[UnknownGroup]:
             func.count(),
             func.min(C.updated_at, type_=UtcDateTime()),
             func.max(C.updated_at, type_=UtcDateTime()),
+            func.count(C.content_removed_at),
         )
         .where(C.client_id == client_id, UNKNOWN)
         .group_by(C.provider_account_id, C.run_id, C.reason)
@@ -152,7 +155,8 @@ def resolve(
     """Do what an operator decided of the unknown messages he means, and record it.
 
     `expected` is how many he believes they are. Raises UnexpectedCountError when it is another
-    number, and NothingExpectedError for 0; nothing is changed then. `resend` gives a message that
+    number, NothingExpectedError for 0, and ContentRemovedError for a `resend` that means messages
+    whose content was removed; nothing is changed then. `resend` gives a message that
     has expired, or will within 24 hours, 24 hours from now.
     """
     if expected < 1:
@@ -185,7 +189,7 @@ def resolve(
 def _locked(session: Session, clock: Clock, client_id: int, which: Which) -> Sequence[Any]:
     """Read and lock the messages in id order, as every fold does."""
     query = (
-        select(C.id, C.token, C.run_id, C.updated_at)
+        select(C.id, C.token, C.run_id, C.updated_at, C.content_removed_at)
         .where(*matching(session, clock, client_id, which))
         .order_by(C.id)
         .with_for_update()
@@ -226,6 +230,9 @@ def _not_sent(session: Session, clock: Clock, client_id: int, rows: Sequence[Any
 
 def _resend(session: Session, clock: Clock, client_id: int, rows: Sequence[Any]) -> None:
     del client_id
+    emptied = [row.id for row in rows if row.content_removed_at is not None]
+    if emptied:
+        raise ContentRemovedError(emptied, "call these sent or not sent, and resend the others")
     now = clock.now()
     soonest = literal(now + RESENT_LIVES, UtcDateTime())
     _step(
