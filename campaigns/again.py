@@ -84,7 +84,7 @@ def send_again(
     session: Session, clock: Clock, *, client_id: int, which: Failed, expected: int, actor: str
 ) -> Retried:
     """Send failures again that are mended (communications.failure.send_again)."""
-    runs = {row.run_id for row in failure.retryable(session, client_id, which)}
+    runs = {row.run_id for row in failure.retryable(session, client_id, which).rows}
     paused = _paused(session, client_id, runs)
     done = failure.send_again(
         session, clock, client_id=client_id, which=which, expected=expected, actor=actor

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     select,
+    true,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -99,6 +100,9 @@ class Campaign(Base):
         Index(None, "client_id", "type"),
         Index(None, "scheduled_at"),
         Index(None, "client_id", "priority"),
+        # In the order of lists, and what is new of them.
+        Index(None, "client_id", "created_at"),
+        Index(None, "client_id", "updated_at"),
     )
 
     id: Mapped[Id]
@@ -125,6 +129,8 @@ class Campaign(Base):
     cost_per_message: Mapped[Decimal | None] = mapped_column(Numeric(14, 6))
     expected_revenue: Mapped[Decimal | None] = mapped_column(Numeric(14, 4))
     conversion_goal: Mapped[str | None] = mapped_column(String(100))
+    tracking: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether its messages tell of opens and clicks, where the client allows it."""
     a_b_test_config: Mapped[dict[str, Any] | None]
     tags: Mapped[list[str]] = mapped_column(default=list)
     version: Mapped[int] = mapped_column(default=1)
@@ -161,6 +167,7 @@ class Details(TypedDict, total=False):
     cost_per_message: Decimal | None
     expected_revenue: Decimal | None
     conversion_goal: str | None
+    tracking: bool
 
 
 class Changes(Details, total=False):

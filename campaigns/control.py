@@ -23,6 +23,7 @@ from campaigns.preflight import examine
 from campaigns.run import RUN_STEPS, Run, RunStatus, RunStep
 from communications.communication import Reason
 from communications.ledger import free_run, hold_run, skip_queued
+from communications.standstill import pause_began, pause_ended
 from core.clock import Clock
 from scheduling import occurrence
 from scheduling.occurrence import MAX_LATE_SECONDS
@@ -33,9 +34,15 @@ TOLD = {ACTIVE: News.RESUMED, PAUSED: News.PAUSED, COMPLETED: News.FINISHED}
 
 
 def pause(
-    session: Session, clock: Clock, *, client_id: int, campaign_id: int, reason: str | None = None
+    session: Session,
+    clock: Clock,
+    *,
+    client_id: int,
+    campaign_id: int,
+    reason: str | None = None,
+    actor: str | None = None,
 ) -> Campaign:
-    """Stop sending until `resume`; what is on its way ends. `reason` is shown.
+    """Stop sending until `resume`; what is on its way ends. `reason` is shown, so is who it was.
 
     Raises CampaignNotFoundError, or CampaignStateError for one that is not active.
     """
@@ -44,6 +51,8 @@ def pause(
         return campaign
     _require(campaign, {ACTIVE}, "pause")
     _move(session, clock, campaign, PAUSED, status_reason=reason and reason[:300])
+    told = {"reason": reason, "actor": actor}
+    pause_began(session, clock, client_id=client_id, subject=schedule_key(campaign_id), **told)
     for run_id in _step_runs(session, campaign_id, RunStep.PAUSE):
         hold_run(session, run_id)
     occurrence.cancel(session, schedule_key(campaign_id))
@@ -153,6 +162,9 @@ def _move(
         .execution_options(synchronize_session=False)
     )
     session.refresh(campaign)
+    if target is not PAUSED:
+        subject = schedule_key(campaign.id)
+        pause_ended(session, clock, client_id=campaign.client_id, subject=subject)
     if target in TOLD:
         tell(session, clock, campaign, TOLD[target])
 

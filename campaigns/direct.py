@@ -14,7 +14,7 @@ Four statements for each channel and wording of a set, however many messages it 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +24,7 @@ from uuid import uuid4
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
+from accounts.client import tracks
 from campaigns.campaign import PRIORITY_NUMBER
 from campaigns.decision import decisions
 from campaigns.draft import MAX_WORDINGS, Draft, Drafts, Said
@@ -197,7 +198,7 @@ def _write(session: Session, now: datetime, client_id: int, ready: Sequence[_Rea
             session,
             C,
             list(rows.values()),
-            _constants(client_id, now),
+            _constants(client_id, now) | {"tracked": tracks(session, client_id)},
             "id",
             "dedup_key",
             once=True,
@@ -262,7 +263,7 @@ def _row(now: datetime, level: int, one: _Ready, decided: Row[Any]) -> dict[str,
     }
 
 
-def _constants(client_id: int, now: datetime) -> Mapping[str, Any]:
+def _constants(client_id: int, now: datetime) -> dict[str, Any]:
     times = {"created_at": now, "updated_at": now}
     return {"client_id": client_id, "direction": Direction.OUTBOUND, **FRESH, **times}
 

@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 from campaigns.campaign import Priority
 from campaigns.template import TemplateVersion, has_unsubscribe, latest_version, template
 from channels.channel import Channel
+from channels.wording import MAX_SMS
 from communications.account import active_account
 from communications.communication import MessageType
 from core.errors import ConflictError, InvalidError
+from core.lines import line_break
 
 EVENT = "event."
 JOURNEY = "journey."
@@ -151,12 +153,7 @@ class Drafts:
                 field=f"{where}{'text' if channel else 'channel'}",
                 remedy='give "template_id": 3, or "channel": "sms" and "text"',
             )
-        if channel in (Channel.EMAIL, Channel.PUSH) and not (wording.subject or "").strip():
-            raise InvalidError(
-                f"a message by {channel} needs a subject",
-                field=f"{where}subject",
-                remedy="give its subject; for push it is the title",
-            )
+        _check_words(channel, wording, where)
         if _offers_way_out(draft, channel):
             raise InvalidError(
                 "a marketing email needs an unsubscribe link",
@@ -196,6 +193,24 @@ class Drafts:
 
 def _offers_way_out(draft: Draft, channel: Channel) -> bool:
     return channel is Channel.EMAIL and draft.message_type is MessageType.MARKETING
+
+
+def _check_words(channel: Channel, wording: Wording, where: str) -> None:
+    """Refuse a subject that is missing or more than a line, and a text too long for its channel."""
+    if channel in (Channel.EMAIL, Channel.PUSH) and not (wording.subject or "").strip():
+        raise InvalidError(
+            f"a message by {channel} needs a subject",
+            field=f"{where}subject",
+            remedy="give its subject; for push it is the title",
+        )
+    if line_break(wording.subject or "") is not None:
+        raise InvalidError("a subject is one line", field=f"{where}subject")
+    if channel is Channel.SMS and len(wording.text or "") > MAX_SMS:
+        raise InvalidError(
+            f"a text message has at most {MAX_SMS:,} characters",
+            field=f"{where}text",
+            remedy="say it shorter, or link to the rest",
+        )
 
 
 def _check_values(fields: list[str], values: Mapping[str, Any], where: str) -> None:

@@ -25,6 +25,12 @@ class TemplateNotFoundError(NotFoundError):
     code = "template_not_found"
 
 
+class TemplateInUseError(ConflictError):
+    """The template is used elsewhere."""
+
+    code = "template_in_use"
+
+
 class NameTakenError(ConflictError):
     """Another one of this client has that name."""
 

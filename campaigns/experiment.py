@@ -16,7 +16,8 @@ from campaigns.launch import latest_run
 from campaigns.queries import campaign as find_campaign
 from channels.channel import Channel
 from communications.communication import Communication
-from communications.report import COLUMNS, taken
+from communications.day import taken
+from communications.report import COLUMNS
 
 C = Communication
 ENOUGH = 100

@@ -14,6 +14,7 @@ Invariants
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Subquery, case, func, literal, null, select, true, update
 from sqlalchemy.orm import Session
@@ -62,7 +63,7 @@ def step(sessions: Sessions, clock: Clock) -> bool:
     with read(sessions) as session:
         if session.scalar(select(Run.id).where(*WAITING).limit(1)) is None:
             return False
-    taken: dict[str, int] = {}
+    taken: dict[str, Any] = {}
     try:
         with write(sessions) as session:
             query = select(Run).where(*WAITING).order_by(func.random()).limit(1)
@@ -169,6 +170,7 @@ def _insert_chosen(
         "to_address": rows.address,
         "address_hash": case((sent, rows.hash), else_=null()),
         "template_version_id": literal(lane.template_version_id),
+        "tracked": literal(plan.tracked),
         "merge": case((sent, rows.merge), else_=NOTHING),
         "status": case((sent, Status.QUEUED.value), else_=Status.SKIPPED.value),
         "reason": why,

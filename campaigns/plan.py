@@ -26,12 +26,15 @@ class Plan:
     priority: int
     """0 urgent to 3 low."""
     lanes: tuple[Lane, ...]
+    tracked: bool = True
+    """Whether messages tell of opens and clicks."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `runs.plan` stores it."""
         return {
             "message_type": self.message_type.value,
             "priority": self.priority,
+            "tracked": self.tracked,
             "channels": {
                 lane.channel.value: {
                     "template_version_id": lane.template_version_id,
@@ -48,6 +51,7 @@ class Plan:
         return cls(
             message_type=MessageType(stored["message_type"]),
             priority=stored["priority"],
+            tracked=stored.get("tracked", True),
             lanes=tuple(
                 Lane(
                     channel=Channel(channel),

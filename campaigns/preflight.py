@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from accounts.client import Client
+from accounts.client import Client, tracks
 from campaigns.audience import frozen, matching, size
 from campaigns.campaign import (
     PRIORITY_NUMBER,
@@ -95,6 +95,7 @@ def examine(session: Session, clock: Clock, campaign: Campaign, *, due: bool = F
             message_type=MESSAGE_TYPES[campaign.category],
             priority=PRIORITY_NUMBER[campaign.priority],
             lanes=tuple(lanes),
+            tracked=campaign.tracking and tracks(session, campaign.client_id),
         )
     return found
 

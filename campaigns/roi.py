@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, sqrt
 
-from sqlalchemy import Float, cast, func, select
+from sqlalchemy import BigInteger, Float, cast, func, select
 from sqlalchemy.orm import Session
 
 from campaigns.queries import campaign as find_campaign
 from communications.communication import Communication
-from communications.report import taken
+from communications.day import amount_of, sum_of
+from communications.report import Chosen, counts_of
 from members.order import Order, OrderKind, spend_currency
 from members.revenue import UNITS, money
 
@@ -60,13 +61,14 @@ def roi(session: Session, client_id: int, campaign_id: int) -> Roi:
     """
     campaign = find_campaign(session, client_id, campaign_id)
     currency = spend_currency(session, client_id)
-    mine = (C.client_id == client_id, C.campaign_id == campaign_id)
-    costs = select(func.count(), func.count().filter(C.cost.is_(None)), func.sum(C.cost).filter(
-        C.currency == currency if currency else C.currency.is_not(None)
-    ))  # fmt: skip
-    messages, unpriced, paid = session.execute(costs.where(*mine, taken())).one()
+    counts = counts_of(session, client_id, Chosen(campaign_id=campaign_id))
+    counted = counts.c.currency == currency if currency else counts.c.currency.is_not(None)
+    paid = func.coalesce(func.sum(counts.c.units).filter(counted), 0)
+    messages, unpriced, units = session.execute(
+        select(sum_of(counts, "taken"), sum_of(counts, "unpriced"), cast(paid, BigInteger))
+    ).one()
     earned = _earned(session, client_id, campaign_id, currency)
-    cost = Decimal(paid or 0)
+    cost = amount_of(units)
     estimated = unpriced * (campaign.cost_per_message or Decimal(0))
     low, high = _interval(earned, messages)
     spent = cost + estimated

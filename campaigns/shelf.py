@@ -21,7 +21,7 @@ from campaigns.campaign import (
     refuse_journeys,
     update_campaign,
 )
-from campaigns.errors import CampaignStateError
+from campaigns.errors import CampaignNotFoundError, CampaignStateError
 from campaigns.field import MAX_NAME
 from campaigns.queries import campaign as find_campaign
 from campaigns.run import Run
@@ -34,7 +34,7 @@ from core.errors import EngineError
 S = CampaignStatus
 COPIED = (
     "type", "category", "priority", "target_audience", "description", "tags", "budget",
-    "cost_per_message", "expected_revenue", "conversion_goal",
+    "cost_per_message", "expected_revenue", "conversion_goal", "tracking",
 )  # fmt: skip
 """What a copy has of its campaign: never its schedule, its launch or its numbers."""
 MAX_COPIES = 1_000
@@ -122,10 +122,12 @@ def do_all(
     changes: Mapping[str, Any] | None = None,
     all_or_nothing: bool = False,
     dry_run: bool = False,
+    actor: str | None = None,
 ) -> list[Done]:
     """Do one deed to many campaigns; say of each whether it could be done, and if not, why.
 
     With `all_or_nothing` one that cannot be done undoes all; with `dry_run` nothing stays done.
+    Raises CampaignNotFoundError, and does nothing, for one that the client does not have.
     """
     done: dict[int, Done] = {}
     with suppress(_TakenBackError), session.begin_nested():
@@ -134,7 +136,9 @@ def do_all(
             error = None
             try:
                 with session.begin_nested():
-                    _do(session, clock, client_id, campaign_id, deed, changes or {})
+                    _do(session, clock, client_id, campaign_id, deed, changes or {}, actor)
+            except CampaignNotFoundError:
+                raise
             except EngineError as refused:
                 error = refused
             done[campaign_id] = Done(campaign_id, error)
@@ -148,7 +152,6 @@ class _TakenBackError(Exception):
 
 
 DEEDS: Mapping[Deed, Callable[..., Any]] = {
-    Deed.PAUSE: control.pause,
     Deed.RESUME: control.resume,
     Deed.CANCEL: control.cancel,
     Deed.ARCHIVE: archive,
@@ -164,10 +167,13 @@ def _do(
     campaign_id: int,
     deed: Deed,
     changes: Mapping[str, Any],
+    actor: str | None,
 ) -> None:
     which: dict[str, Any] = {"client_id": client_id, "campaign_id": campaign_id}
     if deed is Deed.UPDATE:
         update_campaign(session, clock, **which, **changes)
+    elif deed is Deed.PAUSE:
+        control.pause(session, clock, **which, actor=actor)
     else:
         DEEDS[deed](session, clock, **which)
 

@@ -11,21 +11,31 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, and_, case, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from accounts.client import Client
+from accounts.user import ClientRole
 from campaigns.campaign import Campaign
 from channels.channel import Channel
 from communications.communication import Communication, Direction
-from communications.report import taken
-from communications.status import Status
+from communications.day import MICRO, MessageDay, amount_of, kept, recounted, sum_of
 from core.clock import Clock
+from core.db import is_sqlite
 from core.month import last_months, month_of
+from members.member import Member
 
-C = Communication
-UNIT = Decimal("0.000001")
-"""The smallest cost that is kept; sums are of whole units, so that SQLite adds up exactly."""
+C, D = Communication, MessageDay
 NEAR = Decimal("0.8")
 """The share of the limit from which on a client is warned."""
 
@@ -76,36 +86,61 @@ class Spend:
 def usage(session: Session, clock: Clock, *, client_id: int, months: int = 3) -> list[Usage]:
     """Return a client's messages and what they cost, the newest month first.
 
-    One scan of the log from where the months begin. Raises InvalidError for the months.
+    Raises InvalidError for the months.
     """
     starts = last_months(clock.now(), months)
-    month = month_of(C.created_at, starts)
-    outbound = C.direction == Direction.OUTBOUND
+    counts = _counts(session, client_id, starts[-1])
+    month = month_of(counts.c.day, [start.date() for start in starts])
+    by = (month, counts.c.channel, counts.c.currency)
+    outbound = counts.c.direction == Direction.OUTBOUND
     query = (
-        _of(session, client_id, starts[-1])
+        _priced(client_id, counts)
         .with_only_columns(
-            month,
-            C.channel,
-            C.currency,
-            func.count().filter(outbound, taken()),
-            func.count().filter(outbound, C.status.in_((Status.SKIPPED, Status.FAILED)), ~taken()),
-            func.count().filter(C.direction == Direction.INBOUND),
-            *_costs(),
+            *by,
+            _many(counts.c.taken, outbound),
+            _many(counts.c.skipped + counts.c.refused, outbound),
+            _many(counts.c.messages, ~outbound),
+            *_costs(counts),
         )
-        .group_by(month, C.channel, C.currency)
-        .order_by(month.desc(), C.channel, C.currency)
+        .group_by(*by)
+        .order_by(month.desc(), counts.c.channel, counts.c.currency)
     )
-    return [Usage(*row[:6], *map(_money, row[6:])) for row in session.execute(query)]
+    return [Usage(*row[:6], *map(amount_of, row[6:])) for row in session.execute(query)]
 
 
 def spend(session: Session, clock: Clock, client: Client) -> Spend:
     """Return what a client has spent this month."""
     (start,) = last_months(clock.now(), 1)
-    query = _of(session, client.id, start).with_only_columns(C.currency, *_costs())
-    rows = session.execute(query.where(taken()).group_by(C.currency)).all()
-    settled = {currency: _money(units) for currency, units, _ in rows if currency and units}
-    estimated = sum((_money(units) for _, _, units in rows), Decimal(0))
+    counts = _counts(session, client.id, start)
+    query = _priced(client.id, counts).with_only_columns(counts.c.currency, *_costs(counts))
+    rows = session.execute(query.group_by(counts.c.currency)).all()
+    settled = {currency: amount_of(units) for currency, units, _ in rows if currency and units}
+    estimated = sum((amount_of(units) for _, _, units in rows), Decimal(0))
     return Spend(settled, estimated, client.monthly_spend_limit)
+
+
+def told(month: Spend) -> dict[str, Any]:
+    """Return a month's spending as the API and the command tell it."""
+    settled = [{"currency": one, "amount": amount} for one, amount in month.settled.items()]
+    names = ("estimated", "limit", "near", "reached")
+    return {"settled": settled} | {name: getattr(month, name) for name in names}
+
+
+def counted(session: Session, client_id: int) -> dict[str, int]:
+    """Return how many members, users and campaigns a client has."""
+    queries = {
+        "members": select(Member.id).where(
+            Member.client_id == client_id, Member.deleted_at.is_(None)
+        ),
+        "users": select(ClientRole.id).where(ClientRole.client_id == client_id),
+        "campaigns": select(Campaign.id).where(
+            Campaign.client_id == client_id, Campaign.deleted_at.is_(None)
+        ),
+    }
+    return {
+        name: session.scalar(select(func.count()).select_from(query.subquery())) or 0
+        for name, query in queries.items()
+    }
 
 
 def limited_clients(session: Session) -> Sequence[Client]:
@@ -116,48 +151,24 @@ def limited_clients(session: Session) -> Sequence[Client]:
     return session.scalars(query.order_by(Client.id)).all()
 
 
-def _of(session: Session, client_id: int, start: datetime) -> Select[Any]:
-    campaign = and_(Campaign.id == C.campaign_id, Campaign.client_id == client_id)
-    return (
-        select(C.id)
-        .outerjoin(Campaign, campaign)
-        .where(C.client_id == client_id, C.id >= _first_since(session, start))
-        .where(C.created_at >= start)
-    )
+def _counts(session: Session, client_id: int, start: datetime) -> Subquery:
+    """Return the counts of a client's messages of both directions from a midnight on."""
+    if is_sqlite(session):
+        return recounted(C.client_id == client_id, C.created_at >= start).subquery()
+    return kept(D.client_id == client_id, D.day >= start.date()).subquery()
 
 
-def _costs() -> tuple[Any, Any]:
+def _priced(client_id: int, counts: Subquery) -> Select[Any]:
+    campaign = and_(Campaign.id == counts.c.campaign_id, Campaign.client_id == client_id)
+    return select(counts.c.day).outerjoin(Campaign, campaign)
+
+
+def _many(number: ColumnElement[int], which: ColumnElement[bool]) -> ColumnElement[int]:
+    return cast(func.sum(case((which, number), else_=0)), BigInteger)
+
+
+def _costs(counts: Subquery) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """Return the sums of what is settled and of what is estimated, in units."""
-    unpriced = and_(C.cost.is_(None), C.direction == Direction.OUTBOUND, taken())
-    estimate = case((unpriced, Campaign.cost_per_message), else_=None)
-    settled, guessed = (
-        func.sum(cast(func.round(amount / UNIT), BigInteger)) for amount in (C.cost, estimate)
-    )
-    return settled, guessed
-
-
-def _money(units: int | Decimal | None) -> Decimal:
-    return (Decimal(units or 0) * UNIT).quantize(UNIT)
-
-
-def _first_since(session: Session, start: datetime) -> int:
-    """Return an id before which no message is as young: ids rise with time.
-
-    Some twenty looks into the primary key instead of an index more, which every send would pay for.
-    Two workers write at once, so a thousand ids before it are looked at as well.
-    """
-    low, high = 0, session.scalar(select(func.max(C.id))) or 0
-    while high - low > SLACK:
-        middle = (low + high) // 2
-        row = session.execute(
-            select(C.id, C.created_at).where(C.id >= middle).order_by(C.id).limit(1)
-        ).first()
-        if row is None or row.created_at >= start:
-            high = middle
-        else:
-            low = row.id
-    return max(0, low - SLACK)
-
-
-SLACK = 5_000
-"""More ids than are written in one chunk."""
+    each = func.coalesce(cast(func.round(Campaign.cost_per_message * MICRO), BigInteger), 0)
+    outbound = counts.c.direction == Direction.OUTBOUND
+    return sum_of(counts, "units"), _many(counts.c.unpriced * each, outbound)

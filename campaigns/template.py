@@ -27,6 +27,7 @@ from campaigns.field import name_of, one_of
 from channels.channel import Channel
 from channels.links import to_text
 from channels.template import CompiledTemplate, TemplateError, compile_template
+from channels.wording import refuse
 from communications.content import VersionContent
 from communications.link import Link
 from core.clock import Clock
@@ -88,13 +89,7 @@ def create_template(
     name = name_of(name)
     kind = one_of(Channel, channel, "channel")
     compiled = _compiled(kind, subject, html, text)
-    taken = select(Template.id).where(Template.client_id == client_id, Template.name == name)
-    if session.scalar(taken) is not None:
-        raise NameTakenError(
-            f"a template named “{name}” exists",
-            field="name",
-            remedy="choose another name, or save a new version of that template",
-        )
+    refuse_taken(session, client_id, name)
     now = clock.now()
     template = Template(
         client_id=client_id, name=name, channel=kind, created_at=now, updated_at=now
@@ -130,6 +125,17 @@ def new_version(
     return _add_version(session, clock, found, last + 1, compiled, subject, html, text)
 
 
+def refuse_taken(session: Session, client_id: int, name: str) -> None:
+    """Raise NameTakenError for a name that a template of the client has."""
+    taken = select(Template.id).where(Template.client_id == client_id, Template.name == name)
+    if session.scalar(taken) is not None:
+        raise NameTakenError(
+            f"a template named “{name}” exists",
+            field="name",
+            remedy="choose another name, or save a new version of that template",
+        )
+
+
 def _compiled(
     channel: Channel, subject: str | None, html: str | None, text: str | None
 ) -> CompiledTemplate:
@@ -140,6 +146,7 @@ def _compiled(
                 f"the attribute {field.partition('.')[2]} has a quotation mark or backslash",
                 remedy="rename the attribute",
             )
+    refuse(compiled.skeleton, subject=subject, html=html, text=text)
     return compiled
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from core.errors import InvalidError
+from core.lines import line_break
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ def read_config(kind: type[T], values: Mapping[str, Any]) -> T:
     """Return `kind` (a dataclass of str, int, bool and None) made from `values`.
 
     Empty text counts as not given. Raises ConfigError naming the field that is unknown, missing or
-    of the wrong type; never shows a value, which may be a secret.
+    of the wrong type, or more than one line; never shows a value, which may be a secret.
     """
     declared = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for name in values:
@@ -64,3 +65,6 @@ def _check(name: str, value: Any, allowed: tuple[type, ...]) -> None:
     if type(value) not in allowed:
         words = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
         raise ConfigError(f"{name} must be {words}", field=name, remedy=f"give {words}")
+    # Keys in PEM have several lines; what else has would break a header.
+    if isinstance(value, str) and not value.startswith("-----") and line_break(value) is not None:
+        raise ConfigError(f"{name} is more than one line", field=name, remedy="write it in one")

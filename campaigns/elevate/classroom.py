@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from accounts.client import Client
 from accounts.key import ApiKey
-from accounts.user import ClientRole, Role
+from accounts.user import ClientRole, Role, UserStatus
 from campaigns.elevate.star import Star, held_by
 from campaigns.journeys.ast import Elevate
 from campaigns.journeys.journey import Journey
@@ -44,6 +44,7 @@ def classroom(session: Session, clock: Clock, *, user_id: int) -> list[Student]:
         .where(
             ClientRole.user_id == user_id,
             ClientRole.role.in_(TEACHES),
+            ClientRole.status == UserStatus.ACTIVE,
             Client.deleted_at.is_(None),
         )
         .order_by(Client.name, Client.id)

@@ -19,6 +19,7 @@ from campaigns.journeys.wording import Wordings, wordings
 from core.clock import Clock
 from core.condition.check import ConditionError, nearest
 from members.rule import compile_rule
+from members.segment import refuse_references
 
 
 def examine(
@@ -66,6 +67,7 @@ def _conditions(
     """Yield what conditions name that the client does not have."""
     for where, condition in each_condition(journey):
         try:
+            refuse_references(condition)
             compile_rule(session, condition, client_id=client_id, now=clock.now())
         except ConditionError as error:
             yield Finding("condition", str(error), error.remedy or "name what there is", where)

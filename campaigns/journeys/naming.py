@@ -1,16 +1,17 @@
-"""Naming: which journeys name a segment or call another journey, in a version that still counts."""
+"""Naming: which journeys name a segment, template or journey, in a version that still counts."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from campaigns.journeys.ast import Call, OnSegment
+from campaigns.journeys.ast import Call, OnSegment, Send
 from campaigns.journeys.ast import Journey as Ast
 from campaigns.journeys.enrolment import Enrolment, EnrolmentStatus
 from campaigns.journeys.journey import Journey, JourneyStatus, JourneyVersion
 from campaigns.journeys.json import from_json
 from campaigns.journeys.program import each_condition, each_step
+from channels.channel import Channel
 from members.dependence import names_in
 
 
@@ -20,13 +21,29 @@ def segments_in(journey: Ast) -> set[str]:
     return names.union(*(names_in(condition) for _, condition in each_condition(journey)))
 
 
+def templates_in(journey: Ast) -> list[tuple[Channel, str]]:
+    """Return what a journey's sends say, in their order: channel and name of each template."""
+    return [
+        (option.channel, content.template)
+        for step in each_step(journey.steps)
+        if isinstance(step, Send)
+        for option in step.options
+        for content in option.contents
+    ]
+
+
 def journeys_naming(session: Session, client_id: int, names: Set[str]) -> list[Journey]:
     """Return the journeys that name one of these segments, by id."""
-    found = {
-        stored.id: stored
-        for stored, journey in _in_use(session, client_id)
-        if not names.isdisjoint(segments_in(journey))
-    }
+    return _naming(session, client_id, lambda one: not names.isdisjoint(segments_in(one)))
+
+
+def journeys_saying(session: Session, client_id: int, name: str) -> list[Journey]:
+    """Return the journeys that send the template of this name, by id."""
+    return _naming(session, client_id, lambda one: name in {told for _, told in templates_in(one)})
+
+
+def _naming(session: Session, client_id: int, does: Callable[[Ast], bool]) -> list[Journey]:
+    found = {stored.id: stored for stored, one in _in_use(session, client_id) if does(one)}
     return [found[id] for id in sorted(found)]
 
 

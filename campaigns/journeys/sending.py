@@ -14,12 +14,13 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from accounts.client import Client
+from accounts.client import Client, tracks
 from campaigns.decision import decisions
+from campaigns.journeys.arrival import hold, was_held
 from campaigns.journeys.ast import MEMBER_TIME, Option, Send
 from campaigns.journeys.enrolment import TAKEN, Held, Walker
 from campaigns.journeys.enter import EVENT, JOURNEY
-from campaigns.journeys.machine import Batch, Go, Outcome, Stay
+from campaigns.journeys.machine import Batch, Go, Outcome
 from campaigns.journeys.program import Node
 from campaigns.journeys.rows import add
 from campaigns.journeys.wording import Wording
@@ -61,11 +62,11 @@ def send(batch: Batch, node: Node[Send], people: Sequence[Walker]) -> Mapping[in
                 passed[one.id][option.channel.value] = reason
             else:
                 why: dict[str, Any] = {"channel": option.channel.value, "passed": passed[one.id]}
-                outcomes[one.id] = Go(why=why, communication_id=id)
+                outcomes[one.id] = Go(why=why | was_held(one), communication_id=id)
         left = [one for one in left if one.id not in outcomes]
     for one in left:
         why = {"channel": None, "passed": passed[one.id]}
-        outcomes[one.id] = Go(why=why, communication_id=last[one.id])
+        outcomes[one.id] = Go(why=why | was_held(one), communication_id=last[one.id])
     return outcomes
 
 
@@ -99,7 +100,7 @@ def _quiet(batch: Batch, people: Sequence[Walker]) -> dict[int, Outcome]:
         zone = zone_of(own.get(one.member_id, quiet.zone))
         over = quiet_until(batch.now, quiet.start, quiet.end, zone)
         if over is not None:
-            held[one.id] = Stay(Held.QUIET, over)
+            held[one.id] = hold(one, Held.QUIET, batch.now, over, zone.key)
     return held
 
 
@@ -127,10 +128,10 @@ def _limited(batch: Batch, people: Sequence[Walker]) -> dict[int, Outcome]:
     seen: set[int] = set()
     for one in people:
         if one.member_id in full:
-            held[one.id] = Stay(Held.LIMIT, full[one.member_id] + limit.per)
+            held[one.id] = hold(one, Held.LIMIT, batch.now, full[one.member_id] + limit.per)
         elif one.member_id in seen:
             # Twice inside, by two keys: the first message is not counted yet.
-            held[one.id] = Stay(Held.LIMIT, batch.now)
+            held[one.id] = hold(one, Held.LIMIT, batch.now, batch.now)
         seen.add(one.member_id)
     return held
 
@@ -213,6 +214,7 @@ def _constants(batch: Batch, option: Option, now: datetime) -> dict[str, Any]:
         "direction": Direction.OUTBOUND,
         "message_type": MessageType.MARKETING,
         **FRESH,
+        "tracked": tracks(batch.session, batch.machine.client_id),
         "priority": MEDIUM,
         "not_before": now,
         "expires_at": now + EXPIRES,

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from campaigns.errors import Finding
-from campaigns.journeys.ast import Journey, Send
-from campaigns.journeys.program import each_step
+from campaigns.journeys.ast import Journey
+from campaigns.journeys.naming import templates_in
 from campaigns.template import Template, latest_version
 from channels.channel import Channel
 from communications.account import active_account
@@ -57,13 +57,7 @@ class Wordings:
 
 def wordings(session: Session, client_id: int, journey: Journey) -> tuple[Wordings, list[Finding]]:
     """Return what a journey's sends would say now, and what is missing for them."""
-    wanted = dict.fromkeys(
-        (option.channel, content.template)
-        for step in each_step(journey.steps)
-        if isinstance(step, Send)
-        for option in step.options
-        for content in option.contents
-    )
+    wanted = dict.fromkeys(templates_in(journey))
     accounts: dict[Channel, int] = {}
     templates: dict[tuple[Channel, str], Wording] = {}
     missing: list[Finding] = []
