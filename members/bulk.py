@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.clock import Clock
+from core.condition.check import ConditionError
 from core.condition.json import from_json, to_json
 from core.db import Base, BigId, Id
 from core.rows import among
@@ -27,6 +28,7 @@ from members.change import MemberChange, plain
 from members.edit import BLANKABLE
 from members.errors import BulkEditError, BulkEditNotFoundError, MemberInvalidError
 from members.member import Member
+from members.own import require_members
 from members.person import Person, read_person
 from members.plan import Plan, backwards, plans_of, tags_of, write_plans
 from members.queries import meant
@@ -52,6 +54,8 @@ class BulkStatus(enum.StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
     UNDOING = "undoing"
     UNDONE = "undone"
 
@@ -76,7 +80,10 @@ class BulkEdit(Base):
     changed: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(String(300))
+    """Why it could not go on, when it has failed."""
     created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     undone_at: Mapped[datetime | None]
 
@@ -117,7 +124,7 @@ def preview_bulk(
 
     Nothing is written. Raises what `start_bulk` raises.
     """
-    chosen, person = _checked(chosen, changes)
+    chosen, person = _checked(session, client_id, chosen, changes)
     clauses = _meant(session, clock, client_id, chosen)
     total = session.scalar(select(func.count()).select_from(M).where(*clauses)) or 0
     first = session.scalars(select(M.id).where(*clauses).order_by(M.id).limit(sample)).all()
@@ -137,9 +144,9 @@ def start_bulk(
     """Queue a bulk edit of the members `chosen`: `{"ids": […]}` or `{"rule": JSON or text}`.
 
     `changes` are FIELDS with their values; None empties a field. Raises MemberInvalidError with the
-    field, ConditionError for the rule.
+    field, ConditionError for the rule, MemberNotFoundError for an id the client does not have.
     """
-    chosen, _ = _checked(chosen, changes)
+    chosen, _ = _checked(session, client_id, chosen, changes)
     clauses = _meant(session, clock, client_id, chosen)
     edit = BulkEdit(
         client_id=client_id,
@@ -173,7 +180,7 @@ def advance_bulk(session: Session, clock: Clock) -> bool:
     if edit.status is BulkStatus.UNDOING:
         _undo_chunk(session, clock, edit)
     else:
-        _edit_chunk(session, clock, edit)
+        _edit_next(session, clock, edit)
     session.flush()
     return True
 
@@ -184,13 +191,27 @@ def bulk_waits(session: Session) -> bool:
     return session.scalar(select(BulkEdit.id).where(waiting).limit(1)) is not None
 
 
+def cancel_bulk(session: Session, clock: Clock, *, client_id: int, bulk_id: int) -> BulkEdit:
+    """End a bulk edit after the chunk it is at; what was changed stays, and can be undone.
+
+    Raises BulkEditNotFoundError, or BulkEditError when it has ended.
+    """
+    edit = bulk_edit(session, client_id, bulk_id, lock=True)
+    if edit.status not in (BulkStatus.QUEUED, BulkStatus.RUNNING):
+        raise BulkEditError(f"the bulk edit is {edit.status.value}")
+    edit.status, edit.finished_at = BulkStatus.CANCELLED, clock.now()
+    session.flush()
+    return edit
+
+
 def undo_bulk(session: Session, clock: Clock, *, client_id: int, bulk_id: int) -> BulkEdit:
     """Queue the undo of a bulk edit: what was not changed since gets its former value back.
 
-    Raises BulkEditNotFoundError, or BulkEditError when it is not done or more than a day old.
+    One that was cancelled or failed on its way can be undone, too. Raises BulkEditNotFoundError, or
+    BulkEditError when it has not ended, was undone, or ended more than a day ago.
     """
-    edit = bulk_edit(session, client_id, bulk_id)
-    if edit.status is not BulkStatus.DONE or edit.finished_at is None:
+    edit = bulk_edit(session, client_id, bulk_id, lock=True)
+    if edit.status not in ENDED or edit.finished_at is None:
         raise BulkEditError(f"the bulk edit is {edit.status.value}, not done")
     if clock.now() - edit.finished_at > timedelta(hours=UNDO_HOURS):
         raise BulkEditError(
@@ -202,11 +223,13 @@ def undo_bulk(session: Session, clock: Clock, *, client_id: int, bulk_id: int) -
     return edit
 
 
-def bulk_edit(session: Session, client_id: int, bulk_id: int) -> BulkEdit:
-    """Return the client's bulk edit. Raises BulkEditNotFoundError."""
-    found = session.scalar(
-        select(BulkEdit).where(BulkEdit.client_id == client_id, BulkEdit.id == bulk_id)
-    )
+def bulk_edit(session: Session, client_id: int, bulk_id: int, *, lock: bool = False) -> BulkEdit:
+    """Return the client's bulk edit, with `lock` for this transaction's own.
+
+    Raises BulkEditNotFoundError.
+    """
+    query = select(BulkEdit).where(BulkEdit.client_id == client_id, BulkEdit.id == bulk_id)
+    found = session.scalar(query.with_for_update() if lock else query)
     if found is None:
         raise BulkEditNotFoundError(f"no bulk edit {bulk_id}")
     return found
@@ -239,10 +262,12 @@ SHAPES: Mapping[str, tuple[type, ...]] = {
 }
 """What these are given as; everything else is text, a number or None."""
 WAITING = (BulkStatus.QUEUED, BulkStatus.RUNNING, BulkStatus.UNDOING)
+ENDED = (BulkStatus.DONE, BulkStatus.CANCELLED, BulkStatus.FAILED)
+"""What was changed by then can be taken back."""
 
 
 def _checked(
-    chosen: Mapping[str, Any], changes: Mapping[str, Any]
+    session: Session, client_id: int, chosen: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Person]:
     if set(chosen) == {"ids"} and len(chosen["ids"]) <= MAX_IDS:
         kept: dict[str, Any] = {"ids": sorted(set(chosen["ids"]))}
@@ -261,7 +286,9 @@ def _checked(
             field=f"changes.{unknown[0]}" if unknown else "changes",
             remedy=f"use {', '.join(sorted(FIELDS))}",
         )
-    return kept, _person(changes)
+    person = _person(changes)
+    require_members(session, client_id, kept.get("ids", ()), field="ids")
+    return kept, person
 
 
 def _person(changes: Mapping[str, Any]) -> Person:
@@ -285,9 +312,23 @@ def _meant(
     return M.client_id == client_id, M.deleted_at.is_(None), among(session, M.id, chosen["ids"])
 
 
-def _edit_chunk(session: Session, clock: Clock, edit: BulkEdit) -> None:
-    edit.status = BulkStatus.RUNNING
-    clauses = _meant(session, clock, edit.client_id, edit.chosen)
+def _edit_next(session: Session, clock: Clock, edit: BulkEdit) -> None:
+    """Change the next members; a rule that means nothing any longer ends it and holds up no other.
+
+    A segment that it names may have been deleted since it was asked for.
+    """
+    edit.status, edit.started_at = BulkStatus.RUNNING, edit.started_at or clock.now()
+    try:
+        clauses = _meant(session, clock, edit.client_id, edit.chosen)
+    except ConditionError as error:
+        edit.status, edit.error, edit.finished_at = BulkStatus.FAILED, str(error)[:300], clock.now()
+    else:
+        _edit_chunk(session, clock, edit, clauses)
+
+
+def _edit_chunk(
+    session: Session, clock: Clock, edit: BulkEdit, clauses: Sequence[ColumnElement[bool]]
+) -> None:
     query = select(M.id).where(*clauses, M.id > edit.position).order_by(M.id).limit(CHUNK)
     ids = session.scalars(query).all()
     if not ids:

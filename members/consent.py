@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ForeignKey, Index, String, Table, Text, insert, select
+from sqlalchemy import ForeignKey, Index, String, Table, Text, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -37,7 +37,17 @@ class Consent(Base):
     """One yes or no, never changed afterwards."""
 
     __tablename__ = "consents"
-    __table_args__ = (Index(None, "client_id", "member_id", "id"),)
+    __table_args__ = (
+        Index(None, "client_id", "member_id", "id"),
+        # Opt-outs, newest first: few of many.
+        Index(
+            "ix_consents_withdrawn",
+            "client_id",
+            "id",
+            sqlite_where=text("state = 'withdrawn'"),
+            postgresql_where=text("state = 'withdrawn'"),
+        ),
+    )
 
     id: Mapped[Id]
     client_id: Mapped[int] = mapped_column(BigId)

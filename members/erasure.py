@@ -4,7 +4,8 @@ It is the second step: a member is deleted first, which stops what is queued. Wh
 the client did and for how much, and no longer to whom: counts and costs stay true.
 
 Kept on purpose
-    1. Suppressions, which are keyed hashes: a forgotten person must not be written to again.
+    1. Suppressions, which are keyed hashes: a forgotten person must not be written to again. Each
+       address of theirs gets one, unless somebody else has it, too.
     2. When a consent was given and withdrawn, without its wording and proof.
     3. Rows of the log, events, orders and ways through journeys, emptied of addresses, texts and
        properties.
@@ -15,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, delete, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ForeignKey, Index, String, delete, exists, select, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from core.address import AddressHasher
 from core.clock import Clock
 from core.db import Base, BigId, Id
 from core.rows import among
-from members import traces, travelling
+from members import exported, traces, travelling
 from members.address import MemberAddress
 from members.bulk import BulkError
 from members.change import MemberChange
@@ -37,9 +38,11 @@ from members.note import MemberNote
 from members.score import Score
 from members.segment import SegmentMember
 from members.signal import Signal
+from members.suppression import Scope, Suppression, SuppressionReason, suppress_many
 from members.tier_change import TierChange
 from members.tier_rule import TierStanding
 from members.touch import touch
+from members.upsert import take_turn
 
 M = Member
 DELETED: dict[str, type[Any]] = {
@@ -96,18 +99,21 @@ def erase(
     It cannot be undone. Raises MemberNotFoundError, ErasureError for a member that is not deleted,
     was merged into another, or was erased before.
     """
+    take_turn(session, client_id)
     found = session.scalar(select(M).where(M.client_id == client_id, M.id == id).with_for_update())
     if found is None:
         raise MemberNotFoundError(f"no member {id}")
     _refuse(session, found)
     ids = lineage(session, client_id, id)
     key = found.member_id.rpartition("#deleted-")[0]
+    _suppress(session, clock, client_id, ids)
     receipt = Erasure(
         client_id=client_id,
         member_id=id,
         digest=hasher.hash(client_id, "member_id", key),
         actor=actor,
-        erased=_forget(session, client_id, ids),
+        erased=_forget(session, client_id, ids, clock.now())
+        | {"exports": exported.forget(session, clock, client_id, ids)},
         erased_at=clock.now(),
     )
     _empty(session, clock, client_id, ids)
@@ -154,10 +160,43 @@ def _refuse(session: Session, found: Member) -> None:
         )
 
 
-def _forget(session: Session, client_id: int, ids: Sequence[int]) -> dict[str, Any]:
+def _suppress(session: Session, clock: Clock, client_id: int, ids: Sequence[int]) -> None:
+    """Keep the members' addresses, as keyed hashes, from ever being written to."""
+    other = aliased(MemberAddress)
+    alone = ~exists().where(
+        other.client_id == client_id,
+        other.channel == MemberAddress.channel,
+        other.hash == MemberAddress.hash,
+        ~among(session, other.member_id, ids),
+    )
+    query = select(MemberAddress.channel, MemberAddress.hash).distinct()
+    mine = query.where(
+        MemberAddress.client_id == client_id, among(session, MemberAddress.member_id, ids), alone
+    )
+    told = {
+        "client_id": client_id,
+        "masked": SuppressionReason.ERASED.value,
+        "scope": Scope.ALL,
+        "reason": SuppressionReason.ERASED,
+        "evidence": None,
+        "since": clock.now(),
+    }
+    found = session.execute(mine).all()
+    rows = [told | {"channel": channel, "address_hash": hash} for channel, hash in found]
+    suppress_many(session, rows)
+    theirs = among(session, Suppression.address_hash, [hash for _, hash in found])
+    session.execute(
+        update(Suppression)
+        .where(Suppression.client_id == client_id, theirs)
+        .values(masked=told["masked"])
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _forget(session: Session, client_id: int, ids: Sequence[int], now: datetime) -> dict[str, Any]:
     """Delete or empty what belongs to the members; return how many rows of each table."""
     # Before their addresses are gone, by which others' tables know them.
-    counts = traces.forget(session, client_id, ids)
+    counts = traces.forget(session, client_id, ids, now=now)
     counts |= {
         name: _rows(
             session,

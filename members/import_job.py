@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, or_, select, update
+from sqlalchemy import ForeignKey, Index, String, Text, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.news import News
@@ -60,6 +60,7 @@ class ImportJob(Base):
 
     id: Mapped[Id]
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id"))
+    actor: Mapped[str | None] = mapped_column(String(100))
     filename: Mapped[str] = mapped_column(String(255))
     format: Mapped[str] = mapped_column(String(16), default="csv")
     """`csv` or `xlsx`."""
@@ -87,6 +88,7 @@ class ImportJob(Base):
     """Who works on it; a random name for each time it is taken up."""
     leased_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     undone_at: Mapped[datetime | None]
 
@@ -119,10 +121,12 @@ def queue_import(
     format: str = "csv",
     dry_run: bool = False,
     kept_as: str | None = None,
+    actor: str | None = None,
 ) -> ImportJob:
     """Note that a file is to be imported; whoever claims the job does it."""
     job = ImportJob(
         client_id=client_id,
+        actor=actor,
         filename=filename.replace("\\", "/").rpartition("/")[2].replace("\x00", "")[:255],
         format=format,
         dry_run=dry_run,
@@ -161,7 +165,12 @@ def claim(
     session.execute(
         update(ImportJob)
         .where(ImportJob.id == chosen)
-        .values(status=ImportStatus.RUNNING, runner=runner, leased_until=now + LEASE)
+        .values(
+            status=ImportStatus.RUNNING,
+            runner=runner,
+            leased_until=now + LEASE,
+            started_at=func.coalesce(ImportJob.started_at, now),
+        )
         .execution_options(synchronize_session=False)
     )
     return chosen

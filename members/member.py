@@ -66,8 +66,18 @@ class Member(Base):
         # The business key is the client's own name for the person; two rows would be two persons.
         UniqueConstraint("client_id", "member_id"),
         Index(None, "client_id", "id"),
+        # How many there are, counted without their rows.
+        Index(
+            "ix_members_alive",
+            "client_id",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         Index(None, "client_id", "tier"),
         Index(None, "client_id", "status"),
+        # Who came or changed since somebody looked last.
+        Index(None, "client_id", "created_at", "id"),
+        Index(None, "client_id", "updated_at", "id"),
         _where_given("user_id"),
         # Pattern operators let PostgreSQL find “ana@…” by its beginning in any collation.
         _where_given("client_id", "email", postgresql_ops={"email": "varchar_pattern_ops"}),

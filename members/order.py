@@ -7,7 +7,7 @@ import enum
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, UniqueConstraint, func, select
+from sqlalchemy import ForeignKey, Index, Numeric, String, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts.client import Client
@@ -34,6 +34,17 @@ class Order(Base):
         Index(None, "client_id", "member_id", "occurred_at"),
         Index(None, "client_id", "refund_of"),
         Index(None, "client_id", "occurred_at"),
+        # What messages are credited with: few of many, added up by campaign without their rows.
+        Index(
+            "ix_orders_credited",
+            "client_id",
+            "communication_id",
+            "currency",
+            "kind",
+            "amount",
+            sqlite_where=text("communication_id IS NOT NULL"),
+            postgresql_where=text("communication_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]

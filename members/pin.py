@@ -14,8 +14,9 @@ from core.clock import Clock
 from core.db import UtcDateTime
 from core.rows import among
 from core.sql import insert_into
-from members.errors import MemberInvalidError, MemberNotFoundError, SegmentKindError
+from members.errors import MemberInvalidError, SegmentKindError
 from members.member import Member
+from members.own import require_members
 from members.segment import Pin, Segment, SegmentKind, SegmentMember
 from members.touch import touch
 
@@ -145,14 +146,7 @@ def _known(session: Session, segment: Segment, member_ids: Sequence[int]) -> lis
             field="members",
             remedy=f"give at most {MAX_PINS:,}, or use a rule",
         )
-    query = select(Member.id).where(
-        Member.client_id == segment.client_id,
-        Member.deleted_at.is_(None),
-        among(session, Member.id, wanted),
-    )
-    missing = sorted(set(wanted) - set(session.scalars(query)))
-    if missing:
-        raise MemberNotFoundError(f"no member {missing[0]}", field="members")
+    require_members(session, segment.client_id, wanted, field="members")
     return wanted
 
 

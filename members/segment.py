@@ -184,8 +184,22 @@ def delete_segment(session: Session, clock: Clock, segment: Segment) -> None:
 
 
 def condition_of(rule: Mapping[str, Any] | str) -> Condition:
-    """Read a rule given as text or as JSON."""
-    return parse(rule) if isinstance(rule, str) else from_json(rule, Known())
+    """Read a rule given as text or as JSON. Raises ConditionError."""
+    condition = parse(rule) if isinstance(rule, str) else from_json(rule, Known())
+    refuse_references(condition)
+    return condition
+
+
+def refuse_references(condition: Condition) -> None:
+    """Raise ConditionError where somebody refers to a segment as only the engine does: `#7`.
+
+    No new name follows a reference, no look at what uses a segment finds it, and it would outlive
+    the segment. What the engine stores of its own is read without asking.
+    """
+    for name in sorted(filter(referred, names_in(condition))):
+        raise ConditionError(
+            f"{name} is no segment's name", remedy="name the segment: GET /segments lists them"
+        )
 
 
 def belonging(segment: Segment, pin: Pin | None = None) -> InSegment:

@@ -30,6 +30,7 @@ class SuppressionReason(enum.StrEnum):
     COMPLAINED = "complained"
     INVALID = "invalid"
     MANUAL = "manual"
+    ERASED = "erased"  # its person was forgotten: no import may bring it back
 
 
 OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.STOPPED)
@@ -71,7 +72,8 @@ def suppress(
     """Keep an address from being written to; `channel` is the kind of address.
 
     False: it was suppressed in this scope already. The first reason is kept, unless it was the
-    person's own word, which they may take back, and this one is not.
+    person's own word, which they may take back, and this one is not; or this one is an erasure,
+    after which nothing tells who it was.
     """
     row = {
         "client_id": client_id,
@@ -95,10 +97,11 @@ def suppress_many(session: Session, rows: Sequence[dict[str, Any]]) -> int:
     # Spelt out, as IN takes a list and a statement for many rows takes none.
     own = or_(*[Suppression.reason == word for word in OWN_WORD])
     firm = and_(*[told.excluded.reason != word for word in OWN_WORD])
+    erased = told.excluded.reason == SuppressionReason.ERASED
     statement = told.on_conflict_do_update(
         index_elements=list(KEY),
         set_={"reason": told.excluded.reason, "evidence": told.excluded.evidence},
-        where=own & firm,
+        where=(own & firm) | erased,
     ).returning(Suppression.id)
     return len(session.scalars(statement, _each_once(rows)).all())
 
@@ -151,6 +154,17 @@ def is_suppressed(
     )
     if not marketing:
         query = query.where(Suppression.scope == Scope.ALL)
+    return session.scalar(query.limit(1)) is not None
+
+
+def is_forgotten(session: Session, *, client_id: int, channel: str, address_hash: str) -> bool:
+    """Say whether an address was an erased person's."""
+    query = select(Suppression.id).where(
+        Suppression.client_id == client_id,
+        Suppression.channel == channel,
+        Suppression.address_hash == address_hash,
+        Suppression.reason == SuppressionReason.ERASED,
+    )
     return session.scalar(query.limit(1)) is not None
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Column, ForeignKey, Index, String, UniqueConstraint, dele
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.sql import visitors
 
+from accounts.client import hold
 from core.clock import Clock
 from core.condition.json import from_json, to_json
 from core.condition.text import format
@@ -100,6 +101,9 @@ def set_tier_rules(
         )
     now = clock.now()
     made = [_made(session, client_id, given, now) for given in rules]
+    hold(
+        session, client_id
+    )  # of two at once, the second finds the first one's rules, and ends them
     session.execute(
         delete(TierRule)
         .where(TierRule.client_id == client_id)

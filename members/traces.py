@@ -18,10 +18,12 @@ from typing import Any
 from sqlalchemy import (
     LargeBinary,
     Select,
+    Update,
     and_,
     column,
     delete,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -40,6 +42,7 @@ MESSAGES = table(
     column("id"), column("client_id"), column("member_id"), column("to_address"),
     column("from_address"), column("address_hash"), column("merge", Json), column("subject"),
     column("content"), column("error_message"), column("direction"),
+    column("content_removed_at", UtcDateTime()),
 )  # fmt: skip
 EVENTS = table(
     "communication_events",
@@ -75,7 +78,9 @@ LEAST_DIGITS = 7
 """A shorter number is found everywhere."""
 
 
-def forget(session: Session, client_id: int, ids: Sequence[int]) -> dict[str, Any]:
+def forget(
+    session: Session, client_id: int, ids: Sequence[int], *, now: datetime
+) -> dict[str, Any]:
     """Empty what is left of members elsewhere; return how many rows of each table."""
     names = known(session, client_id, ids)
     mine = and_(M.client_id == client_id, _theirs(session, ids, names))
@@ -90,12 +95,7 @@ def forget(session: Session, client_id: int, ids: Sequence[int]) -> dict[str, An
     ):
         told_of = update(of).where(_any(session, which, messages), of.c.detail.is_not(None))
         counts[name] = len(session.scalars(told_of.values(detail=None).returning(of.c.id)).all())
-    emptied = update(MESSAGES).where(_any(session, M.id, messages))
-    session.execute(
-        emptied.values(to_address=None, merge={}, subject=None, content=None, error_message=None)
-    )
-    # Of what somebody wrote to us, the sender is the person; of what we sent, it is us.
-    session.execute(emptied.where(M.direction == "inbound").values(from_address=None))
+    _empty_messages(session, update(MESSAGES).where(_any(session, M.id, messages)), now)
     return counts | {"communications": len(messages)}
 
 
@@ -123,7 +123,7 @@ def sweep(session: Session, *, now: datetime, limit: int = PAGE) -> int:
         .where(lately, C.inbox_id.is_not(None))
     )
     found = _emptied(session, RAW.id.in_(older.union(of_erased)), limit)
-    _empty_again(session, lately)
+    _empty_again(session, lately, now)
     dead = (
         select(COLLECTED.c.id)
         .join(before, before.c.client_id == COLLECTED.c.client_id)
@@ -136,7 +136,7 @@ def sweep(session: Session, *, now: datetime, limit: int = PAGE) -> int:
     return found + len(gone.all())
 
 
-def _empty_again(session: Session, lately: Any) -> None:
+def _empty_again(session: Session, lately: Any, now: datetime) -> None:
     """Empty what was told about messages that were on their way when their member was erased."""
     theirs = (
         select(M.id)
@@ -149,8 +149,26 @@ def _empty_again(session: Session, lately: Any) -> None:
     for of, which in ((EVENTS, C.communication_id), (ATTEMPTS, ATTEMPTS.c.communication_id)):
         told_of = update(of).where(which.in_(theirs), of.c.detail.is_not(None))
         session.execute(told_of.values(detail=None))
-    refused = update(MESSAGES).where(M.id.in_(theirs), M.error_message.is_not(None))
-    session.execute(refused.values(error_message=None))
+    full = or_(
+        *(one.is_not(None) for one in (M.to_address, M.subject, M.content, M.error_message)),
+        and_(M.direction == "inbound", M.from_address.is_not(None)),
+    )
+    _empty_messages(session, update(MESSAGES).where(M.id.in_(theirs), full), now)
+
+
+def _empty_messages(session: Session, which: Update, now: datetime) -> None:
+    # Of what somebody wrote to us, the sender is the person; of what we sent, it is us.
+    session.execute(which.where(M.direction == "inbound").values(from_address=None))
+    session.execute(
+        which.values(
+            to_address=None,
+            merge={},
+            subject=None,
+            content=None,
+            error_message=None,
+            content_removed_at=func.coalesce(M.content_removed_at, literal(now, UtcDateTime())),
+        )
+    )
 
 
 def _emptied(session: Session, which: Any, limit: int) -> int:

@@ -90,6 +90,7 @@ class Refused:
     """Its place among those told, from 0."""
     field: str
     message: str
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def track(
         try:
             one = _read(client_id, told, now, country)
         except InvalidError as error:
-            refused.append(Refused(index, error.field or "event", str(error)))
+            refused.append(Refused(index, error.field or "event", str(error), error.remedy))
             continue
         kept.setdefault(one.digest, one)
     ids = _new_keys(session, client_id, list(kept.values()))
