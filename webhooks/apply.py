@@ -35,7 +35,7 @@ from core.rows import among
 from core.secret import Vault
 from webhooks import click, purchases, replies
 from webhooks.context import Services
-from webhooks.inbox import InboxItem, claim, mark_applied, mark_unreadable, opened
+from webhooks.inbox import InboxItem, claim, empty, mark_applied, mark_unreadable, opened
 from webhooks.receiver import Receivers
 
 LIMIT = 200
@@ -183,11 +183,15 @@ def _apply_set(
     )
     effects.run(session, clock, effects.of(applied.changes))
     new = Counter(applied.new)
+    forgotten = set()
     for request in requests:
         for event in request.events:
             if event.type is EventType.REPLIED:
+                sender = replies.Sender(session, applier.hasher, account, event.address or "")
+                if sender.forgotten:
+                    forgotten.add(request.item_id)
                 new[request.item_id] += replies.take(
-                    session, clock, applier.hasher, account, event, request.received_at
+                    session, clock, account, event, sender, request.received_at
                 )
         for sale in request.sales:
             new[request.item_id] += purchases.take(
@@ -196,6 +200,7 @@ def _apply_set(
     held = {r.item_id: len(r.events) + len(r.sales) for r in requests}
     counts = {item_id: (count, count - new[item_id]) for item_id, count in held.items()}
     mark_applied(session, clock, counts=counts)
+    empty(session, item_ids=forgotten)
 
 
 def _put_aside(session: Session, clock: Clock, item_id: int, tries: int, error: Exception) -> None:

@@ -82,7 +82,7 @@ def sealed(
         "key_id": key.id,
         "trusted": key.trusted,
         "mark": mark,
-        "body": vault.encrypt(zlib.compress(body, FAST), context=f"collected:{mark}"),
+        "body": vault.encrypt(zlib.compress(body, FAST), context=_context(mark)),
         "kind": kind,
         "events": events,
         "state": InboxState.NEW,
@@ -99,7 +99,16 @@ def store(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def opened(vault: Vault, row: Collected) -> bytes:
     """Return the body as it came. Raises SealedError."""
-    return zlib.decompress(vault.decrypt(row.body, context=f"collected:{row.mark}"))
+    return zlib.decompress(vault.decrypt(row.body, context=place(row)))
+
+
+def place(row: Collected) -> str:
+    """Return where a sealed body belongs."""
+    return _context(row.mark)
+
+
+def _context(mark: str) -> str:
+    return f"collected:{mark}"
 
 
 def waiting(session: Session, clock: Clock) -> Sequence[int]:

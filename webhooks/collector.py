@@ -43,7 +43,11 @@ WORDS: dict[str, str | None] = {
     "group": "group", "g": "group", "alias": "alias", "a": "alias",
     "batch": BATCH, "import": BATCH, "b": BATCH,
 }  # fmt: skip
-CORS = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Vary": "Origin",
+}
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",

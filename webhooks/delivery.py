@@ -20,6 +20,7 @@ from webhooks.outbound import disable
 D = EndpointDelivery
 KEPT = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 5_000
+REPLAYED_AT_ONCE = 5_000
 
 
 class DeliveryNotFoundError(NotFoundError):
@@ -101,8 +102,9 @@ def replay_one(
 def replay_failed(
     session: Session, clock: Clock, found: Endpoint, *, since: datetime, until: datetime | None
 ) -> int:
-    """Tell again all that failed of what happened since, and before `until`; return how many.
+    """Tell again what failed of what happened since, and before `until`; return how many.
 
+    The oldest REPLAYED_AT_ONCE of them: where it is so many, there may be more.
     Raises EndpointStateError for an endpoint that is disabled.
     """
     meant = [D.state == DeliveryState.FAILED, D.at >= since]
@@ -131,9 +133,11 @@ def forget_deliveries(session: Session, clock: Clock) -> int:
 
 def _again(session: Session, clock: Clock, found: Endpoint, *meant: ColumnElement[bool]) -> int:
     _require_enabled(found)
+    meant = (D.endpoint_id == found.id, *meant)
+    some = select(D.id).where(*meant).order_by(D.id).limit(REPLAYED_AT_ONCE)
     told = session.execute(
         update(D)
-        .where(D.endpoint_id == found.id, *meant)
+        .where(D.id.in_(some), *meant)
         .values(state=DeliveryState.WAITING, due_at=clock.now(), tries=0, ended_at=None)
         .returning(D.id)
         .execution_options(synchronize_session=False)

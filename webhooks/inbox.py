@@ -9,7 +9,7 @@ Invariants
 import enum
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -161,8 +161,7 @@ def opened(vault: Vault, item: InboxItem) -> RawWebhook:
     """
     if not item.request:
         raise SealedError("the request was emptied", remedy="what it told is in the log")
-    context = _context(item.provider_account_id, item.digest)
-    head, _, body = vault.decrypt(item.request, context=context).partition(b"\n")
+    head, _, body = vault.decrypt(item.request, context=place(item)).partition(b"\n")
     told = json.loads(head)
     return RawWebhook(url=told["url"], headers=told["headers"], body=body, method=told["method"])
 
@@ -209,6 +208,14 @@ def mark_applied(session: Session, clock: Clock, *, counts: Mapping[int, tuple[i
     )
 
 
+def empty(session: Session, *, item_ids: Collection[int]) -> None:
+    """Empty requests that nobody may keep: they cannot be replayed."""
+    if item_ids:
+        statement = update(InboxItem).where(among(session, InboxItem.id, sorted(item_ids)))
+        statement = statement.values(request=b"")
+        session.execute(statement.execution_options(synchronize_session=False))
+
+
 def mark_unreadable(session: Session, clock: Clock, *, item_id: int, tries: int, why: str) -> None:
     """Put an item aside that was not understood `tries` times before, or give it up."""
     tries += 1
@@ -231,6 +238,11 @@ def _digest(webhook: RawWebhook) -> str:
     seen.update(webhook.headers.get("x-shopify-topic", "").encode("utf-8", "surrogateescape"))
     seen.update(webhook.body)
     return seen.hexdigest()
+
+
+def place(item: InboxItem) -> str:
+    """Return where a sealed request belongs."""
+    return _context(item.provider_account_id, item.digest)
 
 
 def _context(account_id: int, digest: str) -> str:

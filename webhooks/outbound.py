@@ -46,6 +46,8 @@ JITTER = 0.1
 """Of a wait, at random on top: what failed together does not come back together."""
 SET = 32
 """Facts a lease."""
+SLICE = 1_000
+"""Facts given up in one transaction."""
 LEASE = timedelta(minutes=3)
 """Longer than SET posts take, of which several are on their way at a time."""
 TIRED = 3
@@ -180,18 +182,15 @@ def body(row: EndpointDelivery) -> bytes:
 
 
 def disable(session: Session, clock: Clock, found: Endpoint, *, reason: str, actor: str) -> None:
-    """Tell an endpoint nothing more; what waits for it fails, and may be replayed."""
+    """Tell an endpoint nothing more; what waits for it fails soon (`give_up`), and may be replayed.
+
+    However much waits, this is a change of one row.
+    """
     if not found.enabled:
         return
     now = clock.now()
     found.enabled, found.disabled_reason, found.updated_at = False, reason[:200], now
     session.flush()
-    session.execute(
-        update(D)
-        .where(D.endpoint_id == found.id, D.state == DeliveryState.WAITING)
-        .values(state=DeliveryState.FAILED, ended_at=now)
-        .execution_options(synchronize_session=False)
-    )
     record(
         session,
         clock,
@@ -204,6 +203,30 @@ def disable(session: Session, clock: Clock, found: Endpoint, *, reason: str, act
     data = {"id": found.id, "reason": found.disabled_reason}
     told = Fact(News.DISABLED, f"endpoint:{found.id}", now, data)
     publish(session, clock.now(), client_id=found.client_id, facts=[told])
+
+
+def is_forsaken(session: Session, clock: Clock) -> bool:
+    """Say whether something waits for an endpoint that is disabled and in nobody's hands."""
+    return session.scalar(_forsaken(clock.now()).limit(1)) is not None
+
+
+def give_up(session: Session, clock: Clock) -> None:
+    """Let a slice of what waits for a disabled endpoint fail."""
+    now = clock.now()
+    some = select(D.id).where(D.endpoint_id.in_(_forsaken(now)), D.state == WAITS)
+    some = some.order_by(D.id).limit(SLICE).with_for_update(skip_locked=True)
+    session.execute(
+        update(D)
+        .where(among(session, D.id, session.scalars(some).all()))
+        .values(state=DeliveryState.FAILED, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _forsaken(now: datetime) -> Select[int]:
+    free = or_(E.lease_until.is_(None), E.lease_until < now)
+    waits = exists().where(D.endpoint_id == E.id, D.state == WAITS)
+    return select(E.id).where(~E.enabled, free, waits)
 
 
 def _due(now: datetime, *, slow: bool) -> Select[Endpoint]:

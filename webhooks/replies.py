@@ -8,6 +8,7 @@ Invariants
     1. One inbound message is one row, however often it is told.
     2. STOP holds for the number, whoever's it is, and at once (law 4).
     3. Only START, by the person's own hand, lifts a STOP.
+    4. Of an erased person who writes again the words are kept, and not the number.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ from core.db import is_sqlite
 from members.address import MemberAddress
 from members.consent import ConsentState, Word, record_many
 from members.signal import REPLY, Heard, signal
-from members.suppression import SuppressionReason, lift
+from members.suppression import SuppressionReason, is_forgotten, lift
 
 MAX_TEXT = 4000
 """Characters kept of an inbound message; Twilio sends at most 1,600."""
@@ -45,13 +46,12 @@ LIFTED = (SuppressionReason.STOPPED, SuppressionReason.UNSUBSCRIBED)
 def take(
     session: Session,
     clock: Clock,
-    hasher: AddressHasher,
     account: ProviderAccount,
     event: ProviderEvent,
+    sender: "Sender",
     received_at: datetime,
 ) -> bool:
     """Store one inbound message and do what it says. False: it was known already."""
-    sender = _Sender(session, hasher, account, event.address or "")
     at = event.occurred_at or received_at
     row_id = _store(session, clock, account, event, sender, at)
     if row_id is None:
@@ -77,8 +77,11 @@ def take(
     return True
 
 
-class _Sender:
-    """Who wrote: a number, the members who have it, and the message they answer."""
+class Sender:
+    """Who wrote: a number, the members who have it, and the message they answer.
+
+    `forgotten` says that it was an erased person's: the request that told it must go, too.
+    """
 
     def __init__(
         self, session: Session, hasher: AddressHasher, account: ProviderAccount, told: str
@@ -87,6 +90,7 @@ class _Sender:
         self.number, self.hash = told, ""
         self.members: Sequence[int] = ()
         self.latest: Communication | None = None
+        self.forgotten = False
         try:
             self.number = normalise_phone(told, None)
         except AddressError:
@@ -94,6 +98,9 @@ class _Sender:
         self.hash = hasher.hash(account.client_id, self.kind, self.number)
         self.members = _holders(session, account.client_id, self.kind, self.hash)
         self.latest = latest_to(session, account.client_id, account.channel, self.hash)
+        self.forgotten = not self.members and is_forgotten(
+            session, client_id=account.client_id, channel=self.kind, address_hash=self.hash
+        )
 
     @property
     def member_id(self) -> int | None:
@@ -121,7 +128,7 @@ def _store(
     clock: Clock,
     account: ProviderAccount,
     event: ProviderEvent,
-    sender: _Sender,
+    sender: Sender,
     at: datetime,
 ) -> int | None:
     now = clock.now()
@@ -134,7 +141,7 @@ def _store(
             channel=account.channel,
             direction=Direction.INBOUND,
             message_type=MessageType.SUPPORT,
-            from_address=clean(sender.number, 512),
+            from_address=None if sender.forgotten else clean(sender.number, 512),
             to_address=clean(str(event.raw.get("To", "")), 512) or None,
             dedup_key=dedup_key(f"in:{account.id}", event.dedup_key),
             content=clean(event.text or "", MAX_TEXT),
@@ -170,7 +177,7 @@ def _stop(
     clock: Clock,
     account: ProviderAccount,
     event: ProviderEvent,
-    sender: _Sender,
+    sender: Sender,
     row_id: int,
 ) -> None:
     if not sender.hash:
@@ -196,7 +203,7 @@ def _start(
     clock: Clock,
     account: ProviderAccount,
     event: ProviderEvent,
-    sender: _Sender,
+    sender: Sender,
     row_id: int,
     at: datetime,
 ) -> None:

@@ -13,9 +13,10 @@ Invariants
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, String, delete, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, String, delete, func, literal, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from accounts import audit_chain
@@ -23,8 +24,9 @@ from accounts.audit import AuditEntry
 from accounts.client import Client
 from communications.communication import Communication
 from communications.status import Status
+from core.bisection import first_since
 from core.clock import Clock
-from core.db import Base, BigId
+from core.db import Base, BigId, UtcDateTime
 from core.rows import among
 from core.sql import insert_into
 from members import partition
@@ -33,6 +35,7 @@ from webhooks.collected import Collected
 from webhooks.inbox import InboxItem, InboxState
 
 SLICE = 1000
+MAX_ID = 2**63 - 1
 AGAIN = timedelta(hours=20)
 """A class that is done is looked at again the next night."""
 
@@ -154,29 +157,44 @@ def _positions(session: Session, client_id: int) -> dict[str, int]:
     }
 
 
-def _old(model: Any, at: Any, what: Slice) -> list[ColumnElement[bool]]:
-    return [model.client_id == what.client_id, model.id > what.position, at < what.before]
+def _end(session: Session, model: Any, at: Any, what: Slice) -> int:
+    """Return anybody's first younger row: beyond it none is old, before it all are.
+
+    It is looked for by bisection, not through all that others keep for longer.
+    """
+    start = first_since(session, model.id, at, what.before, after=what.position)
+    young = select(model.id).where(model.id > start, at >= what.before)
+    return session.scalar(young.order_by(model.id).limit(1)) or MAX_ID
 
 
-def _slice(session: Session, model: Any, at: Any, what: Slice) -> Sequence[int]:
-    """Return the next ids, up to anybody's first younger row: beyond it none is old."""
-    young = select(model.id).where(model.id > what.position, at >= what.before)
-    end = session.scalar(young.order_by(model.id).limit(1))
-    query = select(model.id).where(*_old(model, at, what))
-    if end is not None:
-        query = query.where(model.id < end)
-    return session.scalars(query.order_by(model.id).limit(what.limit)).all()
+def _old(model: Any, what: Slice, end: int) -> list[ColumnElement[bool]]:
+    return [model.client_id == what.client_id, model.id > what.position, model.id < end]
+
+
+def _slice(session: Session, model: Any, at: Any, what: Slice) -> tuple[Sequence[int], int]:
+    """Return the next ids, and up to where all is dealt with once they are."""
+    end = _end(session, model, at, what)
+    query = select(model.id, at).where(*_old(model, what, end))
+    rows = session.execute(query.order_by(model.id).limit(what.limit)).all()
+    # Where a clock was wrong, ids do not rise with time: what is young is never passed over.
+    ids = [id for id, _ in takewhile(lambda row: row[1] < what.before, rows)]
+    if len(ids) < len(rows):
+        return ids, rows[len(ids)].id - 1
+    if len(ids) < what.limit and end < MAX_ID:
+        return ids, end - 1
+    return ids, ids[-1] if ids else what.position
 
 
 def _count_raw(session: Session, what: Slice) -> int:
     full = func.length(InboxItem.request) > 0
-    old = _old(InboxItem, InboxItem.received_at, what)
+    end = _end(session, InboxItem, InboxItem.received_at, what)
+    old = [*_old(InboxItem, what, end), InboxItem.received_at < what.before]
     return session.scalar(select(func.count(InboxItem.id)).where(*old, full)) or 0
 
 
 def _forget_raw(session: Session, clock: Clock, what: Slice) -> tuple[int, int]:
     del clock
-    ids = _slice(session, InboxItem, InboxItem.received_at, what)
+    ids, position = _slice(session, InboxItem, InboxItem.received_at, what)
     if ids:
         session.execute(
             update(InboxItem)
@@ -193,26 +211,33 @@ def _forget_raw(session: Session, clock: Clock, what: Slice) -> tuple[int, int]:
         )
         .execution_options(synchronize_session=False)
     )
-    return len(ids), ids[-1] if ids else what.position
+    return len(ids), position
 
 
 def _count_content(session: Session, what: Slice) -> int:
-    old = _old(Communication, Communication.created_at, what)
+    end = _end(session, Communication, Communication.created_at, what)
+    old = [*_old(Communication, what, end), Communication.created_at < what.before]
     return session.scalar(select(func.count(Communication.id)).where(*old)) or 0
 
 
 def _forget_content(session: Session, clock: Clock, what: Slice) -> tuple[int, int]:
-    del clock
-    ids = _slice(session, Communication, Communication.created_at, what)
+    ids, position = _slice(session, Communication, Communication.created_at, what)
     if ids:
         open_still = Communication.status.in_((Status.QUEUED, Status.SENDING))
         session.execute(
             update(Communication)
             .where(among(session, Communication.id, ids), ~open_still)
-            .values(merge={}, subject=None, content=None)
+            .values(
+                merge={},
+                subject=None,
+                content=None,
+                content_removed_at=func.coalesce(
+                    Communication.content_removed_at, literal(clock.now(), UtcDateTime())
+                ),
+            )
             .execution_options(synchronize_session=False)
         )
-    return len(ids), ids[-1] if ids else what.position
+    return len(ids), position
 
 
 def _count_events(session: Session, what: Slice) -> int:

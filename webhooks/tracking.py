@@ -136,7 +136,9 @@ def _pixel(services: Services, visits: Visits, token: str) -> Response:
     now, agent = services.clock.now(), _agent()
     machine = is_scanner(request.method, agent) or is_prefetch(agent, row.sent_at, now)
     visits.put(Visit(row.client_id, row.id, now, machine))
-    return Response(PIXEL, mimetype="image/gif")
+    # It is shown in the pages of mail readers.
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
+    return Response(PIXEL, headers=headers, mimetype="image/gif")
 
 
 def _ask(services: Services, token: str) -> Response:
