@@ -1,7 +1,7 @@
-"""/account: the pages that the links of letters lead to. No script, no cookie.
+"""/account: the pages that the links of letters lead to. No script, and no cookie but a session's.
 
-    GET  /account/{invitation,reset,verify}?token=…   a form; changes nothing
-    POST /account/{invitation,reset,verify}           does what the link is for, once
+    GET  /account/{invitation,reset,sign-in,verify}?token=…   a form; changes nothing
+    POST /account/{invitation,reset,sign-in,verify}           does what the link is for, once
 
 The link's text is the only proof, and travels on in a hidden field: nobody's browser can be made to
 send what they do not know. What these pages do, the API's operations do.
@@ -20,10 +20,13 @@ from accounts.client import client
 from accounts.invitation import open_invitation
 from accounts.one_time import MAX_TEXT
 from accounts.recovery import email_of_reset
+from accounts.sign_in_link import account_of_link
 from api.body import check_text
 from api.context import clock, db, services
 from api.invitations import AcceptSchema, accepted
 from api.recovery import LinkTextSchema, ResetSchema, reset_password
+from api.sign_in import set_cookie
+from api.sign_in_link import Entered, LinkSchema, enter
 from core.db import DATABASE_AWAY, read
 from core.errors import EngineError, InvalidError
 from webhooks.public import away, page, sealed
@@ -71,6 +74,13 @@ def _forgotten(token: str) -> Words:
     }
 
 
+def _entering(token: str) -> Words:
+    with read(services().sessions) as session:
+        account = account_of_link(session, clock(), text=token)
+    words = {"heading": "Sign in to EchelonX", "button": "Sign in", "email": account.email}
+    return words | ({"code": "yes"} if account.two_factor else {})
+
+
 def _unproven(token: str) -> Words:
     del token
     return {"heading": "Confirm your address", "button": "Confirm"}
@@ -93,6 +103,12 @@ DOORS = {
             "then": "Wherever you were signed in, you are not any more. Sign in with it.",
         },
     ),
+    "sign-in": Door(
+        _entering,
+        LinkSchema,
+        enter,
+        {"heading": "You are signed in", "then": "This browser is, until you sign out."},
+    ),
     "verify": Door(
         _unproven,
         LinkTextSchema,
@@ -100,7 +116,7 @@ DOORS = {
         {"heading": "Your address is confirmed", "then": "There is nothing else to do."},
     ),
 }
-KIND = f"<any({', '.join(DOORS)}):kind>"
+KIND = f"<any({', '.join(map(repr, DOORS))}):kind>"
 
 
 @bp.get(f"/account/{KIND}")
@@ -118,10 +134,13 @@ def act(kind: str) -> Response:
     request.max_content_length = MAX_FORM
     door = DOORS[kind]
     try:
-        door.does(**_filled(door.schema, request.form))
+        done = door.does(**_filled(door.schema, request.form))
     except EngineError as error:
         return _again(kind, request.form.get("token", ""), error)
-    return page("account_done", door.done)
+    shown = page("account_done", door.done)
+    if isinstance(done, Entered):
+        set_cookie(shown, done.text)
+    return shown
 
 
 @bp.errorhandler(HTTPException)

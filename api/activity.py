@@ -1,7 +1,7 @@
 """/events, /orders, /members/{id}/events|referrals: what members do, and what it earns."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from flask_smorest import abort
 
@@ -9,6 +9,7 @@ from api.context import actor, client_id, clock, db, services
 from api.members import ID
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged
+from api.refusal import Said
 from api.schemas.activity import (
     CodeSchema,
     DroppedEventsSchema,
@@ -32,7 +33,9 @@ from members.spending import Recorded, record_order, record_refund
 from members.tracking import Refused, ToldEvent, Tracked, member_told, track
 from webhooks.dropped import drops
 
-bp = Resource("activity", about="What members do: events, orders, referrals", room="members")
+bp = Resource(
+    "activity", noun="member", about="What members do: events, orders, referrals", room="members"
+)
 
 
 @bp.post("/events")
@@ -59,8 +62,8 @@ def track_events(data: dict[str, Any]) -> Tracked:
     unkept = [replace(one, index=places[one.index]) for one in found.rejected]
     rejected = sorted([*unread, *unkept], key=lambda one: one.index)
     if len(rejected) == len(told):
-        errors = {str(one.index): {one.field.replace(".", "/"): one.message} for one in rejected}
-        abort(422, message="no event can be kept", errors={"json": {"events": errors}})
+        events = [_pointed(one) for one in rejected]
+        abort(422, message="no event can be kept", errors={"json": events})
     return replace(found, rejected=rejected)
 
 
@@ -152,6 +155,14 @@ def set_referrer(data: dict[str, Any], member_id: int) -> Tree:
         changes=[Change(member_id, {"referred_by": (before, referrer.id)})],
     )
     return referrals(db(), client_id=client_id(), member_id=referrer.id)
+
+
+def _pointed(one: Refused) -> dict[str, Any]:
+    """Return what is wrong with one event where it is, as a schema would."""
+    found: Any = [Said(one.message, one.remedy) if one.remedy else one.message]
+    for name in reversed(["events", str(one.index), *one.field.split(".")]):
+        found = {name: found}
+    return cast("dict[str, Any]", found)
 
 
 def _shown(told: Recorded) -> dict[str, Any]:

@@ -77,5 +77,9 @@ def prove_again(password: str) -> None:
         ).one()
     attempt_password(email)
     if not matches(held, password):
-        raise ForbiddenError("this is not your password", field="password")
+        raise ForbiddenError(
+            "this is not your password",
+            field="password",
+            remedy="try again, or ask for a link at /password-resets",
+        )
     succeeded(PASSWORD, email)

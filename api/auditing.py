@@ -8,6 +8,7 @@ What is not named here is told: a new route is audited until somebody says that 
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, current_app, g, request
@@ -17,26 +18,26 @@ from accounts.audit import ORIGIN, AuditSource, Origin, noted, record, truncated
 from api.auth import action_of
 from api.context import actor, clock, db, principal, services
 from api.idempotency import REPLAYED
-from api.openapi import PREFIX, READS
+from api.openapi import PREFIX, READS, deed_of
 
 NOBODY = frozenset(
     {"audit", "clients", "api-keys", "templates", "providers", "campaigns", "journeys", "recipes",
-     "prompts", "segments", "unknown", "me"}
+     "prompts", "segments", "unknown", "me", "jobs"}
 )  # fmt: skip
 """Rooms that show no person."""
 SHOWS_NOBODY = frozenset(
-    {"belonging.show_reach", "bulk-edits.get", "bulk-edits.list_bulk_edits", "elevate.get_metrics",
-     "elevate.get_path", "elevate.list_snapshots", "enrolments.show_results", "exports.get",
-     "exports.list_exports", "imports.get_import",
-     "imports.list_imports", "members.statistics", "privacy.preview_retention",
-     "scores.models", "tiers.list_tiers"}
+    {"segment.show_reach", "bulk_edit.get", "bulk_edit.list", "elevate.get_metrics",
+     "elevate.get_path", "elevate.list_snapshots", "enrolment.show_results", "export.get",
+     "export.list", "import.get",
+     "import.list", "member.statistics", "privacy.preview_retention",
+     "score.models", "tier.list"}
 )  # fmt: skip
 """Operations of other rooms that show none either."""
 CHANGES_NOTHING = frozenset(
-    {"bulk-edits.preview", "imports.look", "journeys.check", "segments.effect", "segments.preview"}
+    {"bulk_edit.preview", "import.look", "journey.check", "segment.effect", "segment.preview"}
 )
 """Operations that are sent as writes because their question is long."""
-STREAMS = frozenset({"activity.track_events", "activity.tell_order", "activity.tell_refund"})
+STREAMS = frozenset({"member.track_events", "member.tell_order", "member.tell_refund"})
 """What machines report by the thousand; each is a row with its time in the member's own history."""
 UNTOLD = CHANGES_NOTHING | STREAMS
 FILTER = re.compile(r"[a-z_]{1,32}").fullmatch
@@ -66,6 +67,26 @@ def install(app: Flask) -> None:
         ORIGIN.set(None)
 
 
+def describe(spec: dict[str, Any]) -> None:
+    """Leave out of the OpenAPI document's `x-audit` what the log is not told."""
+    for operations in spec["paths"].values():
+        for operation in operations.values():
+            if isinstance(operation, dict) and operation.get("x-audit") in UNTOLD:
+                del operation["x-audit"]
+
+
+def reference(document: Mapping[str, Any]) -> str:
+    """Return the table of docs/reference/audit.md: what the log calls each write of the API."""
+    told = sorted(
+        (operation["x-audit"], f"`{method.upper()} {path.removeprefix(PREFIX)}`")
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if isinstance(operation, dict) and "x-audit" in operation
+    )
+    rows = [f"| `{action}` | {where} |" for action, where in told]
+    return "\n".join(["| action | operation |", "| - | - |", *rows, ""])
+
+
 def _known() -> bool:
     """Say whether somebody asks: public routes are not audited."""
     return "principal" in g and request.endpoint is not None
@@ -75,8 +96,8 @@ def _tell_deeds() -> None:
     session = db()
     session.flush()
     deeds: list[tuple[int | None, str, str | None, dict[str, Any]]] = g.pop("deeds", [])
-    if not deeds and not g.changes.told and request.endpoint not in UNTOLD:
-        deeds = [(None, request.endpoint or "", _target(), _sent())]
+    if not deeds and not g.changes.told and deed_of(current_app, request.endpoint) not in UNTOLD:
+        deeds = [(None, deed_of(current_app, request.endpoint), _target(), _sent())]
     shown = g.changes.by_row()
     for at, action, target, detail in deeds:
         before, after = shown.together() if len(deeds) == 1 else shown.of(target)
@@ -91,8 +112,8 @@ def _shows_secrets() -> bool:
 
 
 def _shows_nobody() -> bool:
-    endpoint = request.endpoint or ""
-    return endpoint.partition(".")[0] in NOBODY or endpoint in SHOWS_NOBODY
+    room = (request.endpoint or "").partition(".")[0]
+    return room in NOBODY or deed_of(current_app, request.endpoint) in SHOWS_NOBODY
 
 
 def _look() -> Any:
@@ -100,8 +121,8 @@ def _look() -> Any:
     if "rows" in g:
         detail["rows"] = g.rows
     return noted(
-        clock(), client_id=principal().client_id, actor=actor(), action=f"read.{request.endpoint}",
-        target=_target(), **detail,
+        clock(), client_id=principal().client_id, actor=actor(),
+        action=f"read.{deed_of(current_app, request.endpoint)}", target=_target(), **detail,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from accounts.principal import Principal, key_holder, person
 from api import rate
 from api.context import clock, services
 from api.hardening import is_secure
-from api.openapi import OPEN, PREFIX, READS
+from api.openapi import OPEN, PREFIX, READS, is_fresh_only
 from core.db import read, write
 from core.errors import ForbiddenError, InvalidError, UnauthenticatedError
 
@@ -54,6 +54,8 @@ def install(app: Flask) -> None:
             rate.take()  # who guesses keys, too
         if action not in (OPEN, None):
             g.principal.require(action)
+            if is_fresh_only(current_app.view_functions[request.endpoint or ""]):
+                g.principal.require_fresh()
 
 
 def action_of(app: Flask, endpoint: str | None) -> str | None:
@@ -77,8 +79,14 @@ def cookie_name() -> str:
 
 
 def refuse_other_origins() -> None:
-    """Raise ForbiddenError for a request that a page of somebody else made."""
+    """Raise ForbiddenError for a request that a page of somebody else made.
+
+    A form of ours says `null`, as browsers let one that hides its referrer (Fetch 3.2), and
+    `Sec-Fetch-Site`, which no page can write, says where it was.
+    """
     origin = request.headers.get("Origin")
+    if origin == "null" and request.headers.get("Sec-Fetch-Site") == "same-origin":
+        return
     ours = urlsplit(services().settings.public_url)
     if origin is not None and origin != f"{ours.scheme}://{ours.netloc}":
         raise ForbiddenError("this request comes from another site", field="Origin")
@@ -132,7 +140,8 @@ def _person(text: str) -> Principal:
     now = clock().now()
     with read(services().sessions) as session:
         row, who = user_sessions.found_session(session, clock(), text)
-        holder = person(session, who, session_id=row.id, client_id=_asked_client())
+        fresh = row.is_fresh(now)
+        holder = person(session, who, session_id=row.id, fresh=fresh, client_id=_asked_client())
     if now - row.last_used_at > user_sessions.USE_NOTED_EVERY:
         with write(services().sessions) as session:
             user_sessions.note_session_use(session, clock(), session_id=row.id)

@@ -34,7 +34,9 @@ from members.belonging import names_of, segments_of, stays_page
 from members.membership import SegmentMembership
 from members.segment import Pin, SegmentMember, belonging, spoken
 
-bp = Resource("belonging", about="Who belongs to a segment, and who did", room="segments")
+bp = Resource(
+    "belonging", noun="segment", about="Who belongs to a segment, and who did", room="segments"
+)
 
 
 @bp.get(f"/segments/{ID}/members")
@@ -145,7 +147,7 @@ def set_pins(data: dict[str, Any], segment_id: int) -> dict[str, int]:
             pin=Pin(data["pin"]),
             actor=actor(),
         )
-    audit("segment.pin", f"segment:{segment_id}")
+    audit(f"segment:{segment_id}")
     return {"changed": changed}
 
 

@@ -5,7 +5,8 @@ NUL characters, half a surrogate pair. They are refused here once, with their pl
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, NoReturn
 
 from flask import Flask, request
@@ -22,18 +23,39 @@ MAX_NUMBER = 2**63 - 1
 
 
 def install(app: Flask) -> None:
-    """Refuse what is too large before it is read (413)."""
+    """Refuse what cannot be read (400), and what is too large before it is read (413)."""
 
     @app.before_request
-    def limit_length() -> None:
+    def limit() -> None:
+        if not request.query_string.isascii():
+            raise BadRequest("an address is ASCII: other characters are written as %C3%A9")
         if request.path.startswith("/api/"):
             request.max_content_length = MAX_UPLOAD if request.path in UPLOADS else MAX_JSON
+
+
+def without_query(view: Callable[..., Any]) -> Any:
+    """Return a view that refuses every parameter in its address: it reads none."""
+
+    @wraps(view)
+    def checked(*args: Any, **given: Any) -> Any:
+        for name in request.args:
+            raise InvalidError(
+                f"there is no parameter {name[:80]} here",
+                field=f"query:/{name[:80]}",
+                remedy="leave it out",
+            )
+        return view(*args, **given)
+
+    return checked
 
 
 def parsed(raw: bytes | str) -> Any:
     """Return JSON as values. Raises BadRequest (400), or InvalidError with the pointer."""
     try:
         value = json.loads(raw, parse_constant=_not_a_number)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(f"the body is not JSON: look at {place}") from None
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     check(value)

@@ -59,7 +59,7 @@ def start(data: dict[str, Any]) -> BulkEdit:
         changes=data["changes"],
         actor=actor(),
     )
-    audit("member.bulk_edit", f"bulk:{edit.id}")
+    audit(f"bulk:{edit.id}")
     ring_after_commit()
     return edit
 
@@ -103,6 +103,6 @@ def list_errors(query: dict[str, Any], bulk_id: int) -> dict[str, Any]:
 def undo(bulk_id: int) -> BulkEdit:
     """Take a bulk edit back, within 24 hours; what was changed since is left alone."""
     edit = bulk.undo_bulk(db(), clock(), client_id=client_id(), bulk_id=bulk_id)
-    audit("member.bulk_undo", f"bulk:{edit.id}")
+    audit(f"bulk:{edit.id}")
     ring_after_commit()
     return edit

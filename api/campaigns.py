@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.context import audit, client_id, clock, db, ring_after_commit
+from api.context import actor, audit, client_id, clock, db, ring_after_commit
 from api.openapi import Resource
 from api.paging import all_of, sorted_page
 from api.schemas.campaign import (
@@ -16,7 +16,7 @@ from api.schemas.campaign import (
     RunSchema,
     StatisticsSchema,
 )
-from api.schemas.page import PageQuery, page_of, sort_by
+from api.schemas.page import ChangedQuery, page_of, sort_by
 from campaigns import campaign as campaigns
 from campaigns import control, preflight, queries
 from campaigns.campaign import Campaign, CampaignStatus, CampaignType
@@ -28,7 +28,7 @@ bp = Resource("campaigns", about="What to say, to whom, when")
 ID = "<int(min=1,max=9223372036854775807):campaign_id>"
 
 
-class CampaignsQuery(PageQuery):
+class CampaignsQuery(ChangedQuery):
     """Which campaigns."""
 
     status = fields.Enum(CampaignStatus, by_value=True, load_default=None)
@@ -108,7 +108,7 @@ def check(campaign_id: int) -> preflight.Preflight:
 def launch(campaign_id: int) -> dict[str, Any]:
     """Launch a draft. Launching again changes nothing and answers the same."""
     run = launch_campaign(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.launch", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
     ring_after_commit()
     return {"campaign": found(campaign_id), "run": run}
 
@@ -118,8 +118,8 @@ def launch(campaign_id: int) -> dict[str, Any]:
 @bp.response(200, CampaignSchema)
 def pause(campaign_id: int) -> dict[str, Any]:
     """Pause: nothing more leaves; what is on the wire finishes."""
-    control.pause(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.pause", f"campaign:{campaign_id}")
+    control.pause(db(), clock(), client_id=client_id(), campaign_id=campaign_id, actor=actor())
+    audit(f"campaign:{campaign_id}")
     return found(campaign_id)
 
 
@@ -129,7 +129,7 @@ def pause(campaign_id: int) -> dict[str, Any]:
 def resume(campaign_id: int) -> dict[str, Any]:
     """Go on with what was not sent yet."""
     control.resume(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.resume", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
     ring_after_commit()
     return found(campaign_id)
 
@@ -140,7 +140,7 @@ def resume(campaign_id: int) -> dict[str, Any]:
 def cancel(campaign_id: int) -> dict[str, Any]:
     """Stop for good: what was not sent is skipped as cancelled."""
     control.cancel(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.cancel", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
     return found(campaign_id)
 
 

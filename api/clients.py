@@ -8,14 +8,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
-
 from accounts import client as accounts
 from accounts import client_edit, client_queries
-from accounts.audit import record
 from accounts.client import Client, ClientStatus, SubscriptionTier
 from accounts.client_data import stored_rows
-from accounts.user import ClientRole
 from api.context import EVERYWHERE, actor, audit, clock, db, principal
 from api.context import client_id as own_id
 from api.openapi import Resource
@@ -40,13 +36,11 @@ from api.schemas.client import (
 from api.schemas.page import PageQuery, page_of
 from api.schemas.user import ActivityEntrySchema, BulkResultsSchema, FindQuery
 from api.users import CHANGES_ALL, results
-from campaigns.campaign import Campaign
-from campaigns.spending import Spend, spend, usage
+from campaigns import spending
 from communications.closing import close_client
 from core.errors import ConflictError, ForbiddenError, InvalidError
 from core.page import decode_cursor, encode_cursor
 from core.page import page_of as cut
-from members.member import Member
 from members.revenue import revenue, total_revenue
 
 bp = Resource("clients", about="The company or shop that everything belongs to", room="settings")
@@ -69,18 +63,6 @@ def seen(client_id: int, action: str = SEES) -> Client:
     own = [] if principal().client_id is None else [own_id()]
     return client_queries.seen_client(
         db(), None if action in principal().actions else own, client_id
-    )
-
-
-def _audit(action: str, changed: int, **detail: Any) -> None:
-    record(
-        db(),
-        clock(),
-        client_id=changed,
-        actor=actor(),
-        action=action,
-        target=f"client:{changed}",
-        **detail,
     )
 
 
@@ -113,7 +95,7 @@ def list_clients(query: dict[str, Any]) -> dict[str, Any]:
 def create_client(data: dict[str, Any]) -> Client:
     """Add a client; its first admin is added or invited next."""
     made = accounts.create_client(db(), clock(), created_by=principal().user_id, **data)
-    _audit("client.create", made.id)
+    audit(f"client:{made.id}", at=made.id)
     return made
 
 
@@ -127,6 +109,7 @@ def get_own() -> Client:
 @bp.patch("/clients/me")
 @bp.arguments(ClientChangesSchema)
 @bp.response(200, ClientSchema)
+@bp.told_as("client.update")
 def update_own(data: dict[str, Any]) -> Client:
     """Change what is given."""
     return _changed(own_id(), data)
@@ -239,12 +222,14 @@ def _changed(client_id: int, data: dict[str, Any]) -> Client:
 
 
 def _told_update(client_id: int, changes: dict[str, Any]) -> None:
-    audit("client.update", f"client:{client_id}", at=client_id, fields=sorted(changes))
+    told = f"client:{client_id}"
+    audit(told, action="client.update", at=client_id, fields=sorted(changes))
 
 
 @bp.delete(f"/clients/{ID}")
 @bp.action(CHANGES)
 @bp.response(204)
+@bp.fresh
 def delete_client(client_id: int) -> None:
     """Delete a client: its keys end, nothing more is sent; its rows stay."""
     if client_id == principal().client_id:
@@ -252,7 +237,7 @@ def delete_client(client_id: int) -> None:
             "this is the client you speak for", remedy="speak for another, and delete it from there"
         )
     cancelled = close_client(db(), clock(), client_id=seen(client_id, CHANGES).id)
-    _audit("client.delete", client_id, cancelled=cancelled)
+    audit(f"client:{client_id}", at=client_id, cancelled=cancelled)
 
 
 @bp.post(f"/clients/{ID}/tier")
@@ -293,27 +278,10 @@ def show_revenue(query: dict[str, Any], client_id: int) -> dict[str, Any]:
 def show_usage(query: dict[str, Any], client_id: int) -> dict[str, Any]:
     """Show messages by month and channel, what they cost beside the limit, and how much is kept."""
     found = seen(client_id)
-    counted = {
-        "members": select(Member.id).where(
-            Member.client_id == found.id, Member.deleted_at.is_(None)
-        ),
-        "users": select(ClientRole.id).where(ClientRole.client_id == found.id),
-        "campaigns": select(Campaign.id).where(
-            Campaign.client_id == found.id, Campaign.deleted_at.is_(None)
-        ),
-    }
-    told: dict[str, Any] = {
-        name: db().scalar(select(func.count()).select_from(query.subquery()))
-        for name, query in counted.items()
-    }
-    told["this_month"] = _month(spend(db(), clock(), found))
-    told["months"] = usage(db(), clock(), client_id=found.id, months=query["months"])
+    told: dict[str, Any] = spending.counted(db(), found.id)
+    told["this_month"] = spending.told(spending.spend(db(), clock(), found))
+    told["months"] = spending.usage(db(), clock(), client_id=found.id, months=query["months"])
     return told | ({"rows": stored_rows(db(), found.id)} if query["rows"] else {})
-
-
-def _month(month: Spend) -> dict[str, Any]:
-    names = ("estimated", "limit", "near", "reached")
-    return {name: getattr(month, name) for name in names} | {"settled": _totals(month.settled)}
 
 
 def _totals(amounts: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from api.context import audit, client_id, clock, db, ring_after_commit, services
 from api.openapi import Resource
@@ -21,23 +21,30 @@ from api.schemas.communication import (
     WrittenSchema,
 )
 from api.schemas.field import Digits
-from api.schemas.page import PageQuery, page_of, sort_by
+from api.schemas.page import CreatedQuery, page_of, sort_by
 from campaigns.direct import Outcome, Written, write_message, write_messages
 from campaigns.draft import Cap, Draft, Wording
+from campaigns.journeys.arrival import arrival
 from channels.channel import Channel
 from channels.template import TemplateRenderError
 from communications import queries
 from communications.account import accounts
 from communications.communication import Communication, Reason
 from communications.status import Status
+from communications.timeline import timeline
 from core.errors import InvalidError
 from members.tracking import Refused
 
 bp = Resource("communications", about="The log of every message")
 
 
-class LogQuery(PageQuery):
-    """Which messages."""
+ASKED_FOR = (
+    "member_id", "campaign_id", "run_id", "error_code", "provider", "provider_account_id",
+)  # fmt: skip
+
+
+class LogQuery(CreatedQuery):
+    """Which messages. They were created when it was decided to send them, or not to."""
 
     member_id = Digits(load_default=None, validate=Id)
     campaign_id = Digits(load_default=None, validate=Id)
@@ -45,7 +52,18 @@ class LogQuery(PageQuery):
     channel = fields.String(load_default=None, validate=CHANNELS)
     status = fields.String(load_default=None, validate=STATUSES)
     reason = fields.String(load_default=None, validate=REASONS)
-    sort = sort_by("-id")
+    error_code = fields.String(
+        load_default=None,
+        validate=validate.Length(min=1, max=40),
+        metadata={"description": "the provider's own code, such as `30003` or `550`"},
+    )
+    provider = fields.String(
+        load_default=None,
+        validate=validate.Length(min=1, max=24),
+        metadata={"description": "an adapter: `sendgrid`, …"},
+    )
+    provider_account_id = Digits(load_default=None, validate=Id)
+    sort = sort_by("-id", "created_at")
 
 
 def shown(rows: list[Communication]) -> list[dict[str, Any]]:
@@ -65,9 +83,7 @@ def shown(rows: list[Communication]) -> list[dict[str, Any]]:
 def list_communications(query: dict[str, Any]) -> dict[str, Any]:
     """List messages, newest first."""
     chosen: dict[str, Any] = {
-        "member_id": query["member_id"],
-        "campaign_id": query["campaign_id"],
-        "run_id": query["run_id"],
+        **{name: query[name] for name in ASKED_FOR},
         "channel": Channel(query["channel"]) if query["channel"] else None,
         "status": Status(query["status"]) if query["status"] else None,
         "reason": Reason(query["reason"]) if query["reason"] else None,
@@ -93,7 +109,7 @@ def create(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
     often it is asked for.
     """
     written = write_message(db(), clock(), client_id=client_id(), draft=_draft(data))
-    audit("communication.create", f"communication:{written.communication_id}")
+    audit(f"communication:{written.communication_id}")
     ring_after_commit()
     row = queries.communication(db(), client_id(), written.communication_id or 0)
     made = shown([row])[0] | {"outcome": written.outcome.value, "passed": written.passed}
@@ -115,7 +131,7 @@ def create_many(data: dict[str, Any]) -> dict[str, Any]:
         for index, one in enumerate(told)
     ]
     counted = Counter(one["outcome"] for one in results)
-    audit("communication.create", f"communications:{counted[Outcome.CREATED]}")
+    audit(f"communications:{counted[Outcome.CREATED]}")
     ring_after_commit()
     return {
         "created": counted[Outcome.CREATED],
@@ -152,7 +168,9 @@ def get(communication_id: int) -> dict[str, Any]:
     row = queries.communication(db(), client_id(), communication_id)
     return shown([row])[0] | {
         "content": _content(row),
-        "timeline": queries.timeline(db(), client_id(), row.id),
+        "timeline": timeline(
+            db(), clock(), client_id(), row.id, arrival=arrival(db(), client_id(), row.id)
+        ),
     }
 
 

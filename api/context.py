@@ -16,7 +16,7 @@ from accounts.audit_changes import watched
 from accounts.issuer import Issuer
 from accounts.mailer import Mailer
 from accounts.principal import Principal
-from api.openapi import READS
+from api.openapi import READS, deed_of
 from channels.adapter import HttpClient
 from communications.content import ContentStore
 from communications.reference import References
@@ -184,12 +184,14 @@ def actor() -> str:
     return principal().actor
 
 
-def audit(action: str, target: str, *, at: int | None = None, **detail: Any) -> None:
-    """Name what the caller does, for the audit log: written with it (auditing.py).
+def audit(target: str, *, action: str | None = None, at: int | None = None, **detail: Any) -> None:
+    """Say what the caller does something to, for the audit log: written with it (auditing.py).
 
-    It is in the log of the caller's client, or of the client `at`.
+    The operation's name says what is done, unless an `action` is named. It is in the log of the
+    caller's client, or of the client `at`.
     """
-    g.setdefault("deeds", []).append((at, action, target, detail))
+    named = action or deed_of(current_app, request.endpoint)
+    g.setdefault("deeds", []).append((at, named, target, detail))
 
 
 def ring_after_commit() -> None:

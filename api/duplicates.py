@@ -103,6 +103,7 @@ def dismiss(duplicate_id: int) -> Duplicate:
 @bp.post(f"/duplicates/{ID}/merge")
 @bp.arguments(SurvivorSchema)
 @bp.response(201, MergeSchema)
+@bp.told_as("member.merge")
 def merge_pair(data: dict[str, Any], duplicate_id: int) -> Merge:
     """Make one member of the two."""
     pair = duplicate(db(), client_id(), duplicate_id)
@@ -122,5 +123,5 @@ def merge_pair(data: dict[str, Any], duplicate_id: int) -> Merge:
         absorbed_id=absorbed,
         actor=actor(),
     )
-    audit("member.merge", f"merge:{done.id}")
+    audit(f"merge:{done.id}")
     return done

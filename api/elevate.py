@@ -84,7 +84,7 @@ def list_snapshots(query: dict[str, Any]) -> dict[str, Any]:
 def create_snapshot(data: dict[str, Any]) -> Any:
     """Keep the numbers of a period: measured, or entered where nothing is measured."""
     made = save_snapshot(db(), clock(), client_id=client_id(), **data)
-    audit("snapshot.create", f"snapshot:{made.id}")
+    audit(f"snapshot:{made.id}")
     return made
 
 

@@ -8,12 +8,13 @@ from accounts.endpoint import Endpoint, checked_url
 from accounts.outbox import EndpointDelivery
 from api.context import actor, audit, client_id, clock, db, services
 from api.openapi import Resource
-from api.paging import all_of, by_id, paged
+from api.paging import by_id, paged, sorted_page
 from api.schemas.endpoint import (
     DeliveryQuery,
     DeliverySchema,
     EndpointPatchSchema,
     EndpointSchema,
+    EndpointsQuery,
     NewEndpointSchema,
     NewSecretSchema,
     ReplayedSchema,
@@ -24,7 +25,9 @@ from api.schemas.page import page_of
 from webhooks import delivery as deliveries
 from webhooks.outbound import disable
 
-bp = Resource("webhook-endpoints", about="URLs of your own that are told what happens")
+bp = Resource(
+    "webhook-endpoints", noun="endpoint", about="URLs of your own that are told what happens"
+)
 LIST = "/webhook-endpoints"
 ONE = f"{LIST}/<int(min=1,max=9223372036854775807):endpoint_id>"
 DELIVERY = "<int(min=1,max=9223372036854775807):delivery_id>"
@@ -46,10 +49,15 @@ def allowed(url: str) -> str:
 
 
 @bp.get(LIST)
+@bp.arguments(EndpointsQuery, location="query")
 @bp.response(200, page_of(EndpointSchema))
-def list_endpoints() -> dict[str, Any]:
+def list_endpoints(query: dict[str, Any]) -> dict[str, Any]:
     """List webhook endpoints, oldest first."""
-    return all_of(endpoints.endpoints(db(), client_id()))
+    return sorted_page(
+        query,
+        Endpoint,
+        lambda walk, limit: endpoints.endpoints(db(), client_id(), walk=walk, limit=limit),
+    )
 
 
 @bp.post(LIST)
@@ -59,7 +67,7 @@ def create(data: dict[str, Any]) -> Endpoint:
     """Add a webhook endpoint; its secret is shown by `/secret`."""
     data["url"] = allowed(data["url"])
     made = endpoints.add_endpoint(db(), clock(), services().vault, client_id=client_id(), **data)
-    audit("endpoint.create", f"endpoint:{made.id}")
+    audit(f"endpoint:{made.id}")
     return made
 
 
@@ -80,7 +88,7 @@ def change(data: dict[str, Any], endpoint_id: int) -> Endpoint:
     if "url" in data:
         data["url"] = allowed(data["url"])
     endpoints.change_endpoint(db(), clock(), one, **data)
-    audit("endpoint.change", f"endpoint:{one.id}")
+    audit(f"endpoint:{one.id}")
     if enabled is True:
         endpoints.enable(db(), clock(), one)
     elif enabled is False:
@@ -93,16 +101,17 @@ def change(data: dict[str, Any], endpoint_id: int) -> Endpoint:
 def delete(endpoint_id: int) -> None:
     """Delete a webhook endpoint; what waits for it is dropped."""
     deliveries.remove(db(), clock(), found(endpoint_id, lock=True), actor=actor())
-    audit("endpoint.delete", f"endpoint:{endpoint_id}")
+    audit(f"endpoint:{endpoint_id}")
 
 
 @bp.post(f"{ONE}/secret")
 @bp.response(200, SecretSchema)
 @bp.action("webhook_endpoints:secret")
+@bp.fresh
 def secret(endpoint_id: int) -> dict[str, Any]:
     """Show the signing secrets in force; that they were shown is audited."""
     one = found(endpoint_id)
-    audit("endpoint.secret", f"endpoint:{one.id}")
+    audit(f"endpoint:{one.id}")
     return _secrets(one)
 
 
@@ -110,11 +119,12 @@ def secret(endpoint_id: int) -> dict[str, Any]:
 @bp.arguments(NewSecretSchema)
 @bp.response(200, SecretSchema)
 @bp.action("webhook_endpoints:secret")
+@bp.fresh
 def rotate(data: dict[str, Any], endpoint_id: int) -> dict[str, Any]:
     """Give it a new signing secret; the old one signs too for 24 hours."""
     one = found(endpoint_id, lock=True)
     endpoints.rotate(db(), clock(), services().vault, one, secret=data["secret"])
-    audit("endpoint.rotate", f"endpoint:{one.id}")
+    audit(f"endpoint:{one.id}")
     return _secrets(one)
 
 
@@ -152,18 +162,18 @@ def show_delivery(endpoint_id: int, delivery_id: int) -> EndpointDelivery:
 def replay_one(endpoint_id: int, delivery_id: int) -> EndpointDelivery:
     """Tell one fact again, under the same `webhook-id`."""
     row = deliveries.replay_one(db(), clock(), found(endpoint_id), delivery_id)
-    audit("endpoint.replay", f"endpoint:{endpoint_id}")
+    audit(f"endpoint:{endpoint_id}")
     return row
 
 
 @bp.post(f"{ONE}/replay")
 @bp.arguments(ReplaySchema)
 @bp.response(202, ReplayedSchema)
-def replay_failed(data: dict[str, Any], endpoint_id: int) -> dict[str, int]:
-    """Tell again all that failed of what happened since an instant."""
+def replay_failed(data: dict[str, Any], endpoint_id: int) -> dict[str, Any]:
+    """Tell again what failed of what happened since an instant, up to 5,000 facts at once."""
     count = deliveries.replay_failed(db(), clock(), found(endpoint_id), **data)
-    audit("endpoint.replay", f"endpoint:{endpoint_id}")
-    return {"replayed": count}
+    audit(f"endpoint:{endpoint_id}")
+    return {"replayed": count, "more": count == deliveries.REPLAYED_AT_ONCE}
 
 
 def _secrets(one: Endpoint) -> dict[str, Any]:

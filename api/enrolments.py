@@ -26,6 +26,7 @@ from campaigns.journeys.intervention import intervene
 from campaigns.journeys.messages import skipped_page
 from campaigns.journeys.people import Story, Which, people_page, story
 from campaigns.journeys.results import Results, results
+from members.own import require_members
 from members.queries import segment
 
 bp = Resource("enrolments", about="People in journeys", room="journeys")
@@ -68,6 +69,7 @@ def enrol(data: dict[str, Any], journey_id: int) -> dict[str, Any]:
         entered, asked = ask_segment(db(), clock(), segment=meant, **told)
     else:
         asked = set(data["members"])
+        require_members(db(), client_id(), asked, field="members")
         entered = ask(db(), clock(), member_ids=sorted(asked), **told)
     ring_after_commit()
     return {

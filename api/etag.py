@@ -11,6 +11,7 @@ Invariant
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import ETags
 
-from accounts.client import Client
+from accounts.client import Client, hold
 from accounts.endpoint import Endpoint
 from accounts.key import ApiKey
 from accounts.user import User
 from accounts.user_queries import visible
 from api import problem
-from api.context import client_id, db, reach
+from api.context import client_id, db, principal, reach
 from api.openapi import PREFIX, READS
 from campaigns.campaign import Campaign
 from campaigns.journeys.journey import Journey
@@ -35,6 +36,7 @@ from communications.account import ProviderAccount
 from core.db import Base
 from members.member import Member
 from members.segment import Segment
+from members.tier_rule import TierRule
 
 BY_THEMSELVES = frozenset(
     {"last_used_at", "refreshed_at", "refresh_at", "total_revenue", "updated_at"}
@@ -51,33 +53,58 @@ class Editable:
     columns: tuple[str, ...] = ()
 
     def which(self, id: int) -> Any:
-        """Return the clause that finds the one the caller may see; for 0, the client's own."""
+        """Return the clause that finds the one the caller may see; for 0, the caller's own."""
         table: Any = self.model
         if self.model is Client:
             one = Client.id == (id or client_id())
             return one if reach() is None else one & (Client.id == reach())
         if self.model is User:
-            return (User.id == id) & visible(reach())
+            own = User.id == principal().user_id
+            return (User.id == id) & visible(reach()) if id else own
         return (table.id == id) & (table.client_id == client_id())
 
     def version(self, session: Session, id: int) -> str | None:
         """Return the version as it now is in the database; None where there is no such thing."""
-        table = self.model.__table__
-        names = self.columns or [c.key for c in table.columns if c.key not in BY_THEMSELVES]
-        row = session.execute(select(*(table.c[name] for name in names)).where(self.which(id)))
-        values = row.one_or_none()
-        if values is None:
+        rows = self._rows(session, id)
+        if not rows:
             return None
-        if len(values) == 1 and isinstance(values[0], int):
-            return str(values[0])
-        return _digest(json.dumps(list(values), default=str, sort_keys=True).encode())
+        if len(rows[0]) == 1 and isinstance(rows[0][0], int):
+            return str(rows[0][0])
+        return _of(rows[0])
 
     def lock(self, session: Session, id: int) -> None:
         """Let nobody else change it until this transaction ends; SQLite has one writer anyway."""
         one = select(1).select_from(self.model).where(self.which(id))
         session.execute(one.with_for_update(key_share=True))
 
+    def _rows(self, session: Session, id: int) -> Sequence[Any]:
+        table = self.model.__table__
+        names = self.columns or [c.key for c in table.columns if c.key not in BY_THEMSELVES]
+        columns: list[Any] = [table.c[name] for name in names]
+        return session.execute(select(*columns).where(self.which(id)).order_by(columns[0])).all()
 
+
+@dataclass(frozen=True, slots=True)
+class EditableWhole(Editable):
+    """All rows that a client has of a table, edited as one; that there are none is a version."""
+
+    def which(self, id: int) -> Any:
+        """Return the clause that finds them."""
+        del id
+        table: Any = self.model
+        return table.client_id == client_id()
+
+    def version(self, session: Session, id: int) -> str:
+        """Return the version as it now is in the database."""
+        return _of([list(row) for row in self._rows(session, id)])
+
+    def lock(self, session: Session, id: int) -> None:
+        """Let nobody else change them; whoever does holds their client."""
+        del id
+        hold(session, client_id())
+
+
+_USER = Editable(User, ("email", "full_name", "preferences", "status", "updated_at"))
 EDITABLE: dict[str, Editable] = {
     "member_id": Editable(Member, ("version",)),
     "segment_id": Editable(Segment),
@@ -86,7 +113,7 @@ EDITABLE: dict[str, Editable] = {
     "journey_id": Editable(Journey, ("revision",)),
     "provider_id": Editable(ProviderAccount),
     "key_id": Editable(ApiKey),
-    "user_id": Editable(User, ("email", "full_name", "preferences", "status", "updated_at")),
+    "user_id": _USER,
     "client_id": Editable(Client),
     "endpoint_id": Editable(Endpoint, ("url", "description", "types", "enabled")),
 }
@@ -95,8 +122,10 @@ EDITABLE: dict[str, Editable] = {
 SINGLE: dict[str, Editable] = {
     "/api/v1/clients/me": Editable(Client),
     "/api/v1/foundation": Editable(Client, ("settings",)),
+    "/api/v1/me": _USER,
+    "/api/v1/tiers": EditableWhole(TierRule, ("tier", "grace_days", "rule")),
 }
-"""By route, for what a client has one of."""
+"""By route, for what a client or a person has one of."""
 
 
 def install(app: Flask) -> None:
@@ -207,6 +236,10 @@ def _read(response: Response) -> Response:
 def _is_file(response: Response) -> bool:
     """Say whether the server sends it piece by piece, so that there is no body to read here."""
     return response.is_streamed or response.direct_passthrough
+
+
+def _of(values: Sequence[Any]) -> str:
+    return _digest(json.dumps(list(values), default=str, sort_keys=True).encode())
 
 
 def _digest(content: bytes) -> str:

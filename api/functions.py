@@ -39,7 +39,7 @@ USERS = {
     "getUsers": _F("GET /users", "`role`, `status`, `q`"),
     "getUserById": _F("GET /users/{user_id}"),
     "getUserByEmail": _F("GET /users/by-email"),
-    "createUser": _F("POST /users", command="user add"),
+    "createUser": _F("POST /users", "a client's admin: `POST /invitations`", "user add"),
     "updateUser": _F("PATCH /users/{user_id}"),
     "deleteUser": _F("DELETE /users/{user_id}"),
     "getUserStats": _F("GET /users/statistics"),
@@ -70,7 +70,7 @@ CLIENTS = {
     "getExpiringContracts": _F("GET /clients/expiring", command="client expiring"),
     "upgradeClientTier": _F("POST /clients/{client_id}/tier", command="client tier"),
     "getClientUsage": _F("GET /clients/{client_id}/usage", command="client usage"),
-    "exportClientData": _F(None, command="client export"),
+    "exportClientData": _F("POST /exports", "`of` `client`; everything, as a ZIP", "client export"),
 }
 MEMBERS = {
     "getMembers": _F("GET /members", "`match` is any condition", "segment show"),
@@ -121,7 +121,9 @@ COMMUNICATIONS = {
         "POST /communications/retry", "why they failed: `GET /communications/failures`"
     ),
     "getCommunicationTimeline": _F(
-        "GET /communications/{communication_id}", "`timeline`", "log show"
+        "GET /communications/{communication_id}",
+        "`timeline`, with what each gap was spent on",
+        "log show",
     ),
     "exportCommunications": _F("POST /exports", "`of` `communications`"),
     "getOptOutRequests": _F("GET /communications/opt-outs"),

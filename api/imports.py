@@ -9,7 +9,8 @@ from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
 from accounts.client import client
-from api.context import client_id, clock, db, release, services
+from api.context import actor, client_id, clock, db, principal, release, services
+from api.exports import SEES
 from api.members import rule_in
 from api.openapi import Resource
 from api.paging import by_id, paged
@@ -69,6 +70,7 @@ def upload(form: dict[str, Any]) -> ImportJob:
         format=format_of(kept),
         dry_run=dry_run,
         kept_as=None if at_once else kept.name,
+        actor=actor(),
     )
     release()
     if not at_once:
@@ -212,8 +214,13 @@ class ExportQuery(Schema):
 @bp.arguments(ExportQuery, location="query")
 @bp.response(200, FILE, content_type=MIMETYPES[ExportFormat.CSV])
 @bp.doc(responses={200: FILES})
+@bp.fresh
 def export(query: dict[str, Any]) -> Response:
-    """Download members as CSV, JSON lines or Parquet: a file that can be imported again."""
+    """Download members as CSV, JSON lines or Parquet: a file that can be imported again.
+
+    Its addresses are in clear, so it takes `members:read` as well.
+    """
+    principal().require(SEES)
     kind: ExportFormat = query["format"]
     parts = export_members(
         services().sessions,

@@ -136,6 +136,7 @@ def list_invitations(query: dict[str, Any]) -> dict[str, Any]:
 @bp.post("/invitations")
 @bp.arguments(NewInvitationSchema)
 @bp.response(201, MadeInvitationSchema)
+@bp.fresh
 def create(data: dict[str, Any]) -> dict[str, Any]:
     """Invite somebody to a role, by a link that is good for seven days; an older one ends."""
     for why_not in _held_back([data["email"]]).values():
@@ -147,6 +148,7 @@ def create(data: dict[str, Any]) -> dict[str, Any]:
 @bp.post("/invitations/bulk")
 @bp.arguments(NewInvitationsSchema)
 @bp.response(200, InvitedPeopleSchema)
+@bp.fresh
 def create_many(data: dict[str, Any]) -> dict[str, Any]:
     """Invite up to 200 people, and say of each what became of it."""
     asked = data["invitations"]
@@ -164,7 +166,7 @@ def create_many(data: dict[str, Any]) -> dict[str, Any]:
 def revoke(invitation_id: int) -> None:
     """Take an invitation back."""
     revoke_invitation(db(), clock(), client_id=client_id(), invitation_id=invitation_id)
-    audit("invitation.revoke", f"invitation:{invitation_id}")
+    audit(f"invitation:{invitation_id}")
 
 
 @bp.post("/invitations/accept")
@@ -211,11 +213,11 @@ def _invited(data: dict[str, Any]) -> dict[str, Any]:
     who = principal()
     inviter = Inviter(client_id(), actor(), who.role, who.actions, mails)
     made, token = invite(db(), clock(), inviter, **data)
-    audit("invitation.create", f"invitation:{made.id}")
+    audit(f"invitation:{made.id}", action="invitation.create")
     if mails:
         name = user(db(), who.user_id).full_name if who.user_id is not None else None
         where = client(db(), client_id()).name
-        write_letter("invitation", to=made.email, token=token, client=where, who=name or where)
+        write_letter("invitation", to=made.email, token=token, client=where, who=name or "")
     return _shown(made) | {"link": None if mails else link_to("invitation", token)}
 
 

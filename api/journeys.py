@@ -157,7 +157,7 @@ def plan(journey_id: int) -> dict[str, Any]:
 def publish_journey(journey_id: int) -> Any:
     """Make the draft what members enter from now on. Again changes nothing; who is inside stays."""
     publish.publish(db(), clock(), client_id=client_id(), journey_id=journey_id)
-    audit("journey.publish", f"journey:{journey_id}")
+    audit(f"journey:{journey_id}")
     ring_after_commit()
     return tagged(journey_id)
 
@@ -168,7 +168,7 @@ def publish_journey(journey_id: int) -> Any:
 def pause(journey_id: int) -> Any:
     """Freeze everyone: nobody enters, and those inside stand still."""
     publish.pause(db(), clock(), client_id=client_id(), journey_id=journey_id)
-    audit("journey.pause", f"journey:{journey_id}")
+    audit(f"journey:{journey_id}")
     return tagged(journey_id)
 
 
@@ -178,7 +178,7 @@ def pause(journey_id: int) -> Any:
 def drain(journey_id: int) -> Any:
     """Stop new entries only: those inside go on to their end."""
     publish.drain(db(), clock(), client_id=client_id(), journey_id=journey_id)
-    audit("journey.drain", f"journey:{journey_id}")
+    audit(f"journey:{journey_id}")
     return tagged(journey_id)
 
 
@@ -188,7 +188,7 @@ def drain(journey_id: int) -> Any:
 def resume(journey_id: int) -> Any:
     """Go on. What happened meanwhile lets nobody in."""
     publish.resume(db(), clock(), client_id=client_id(), journey_id=journey_id)
-    audit("journey.resume", f"journey:{journey_id}")
+    audit(f"journey:{journey_id}")
     ring_after_commit()
     return tagged(journey_id)
 
@@ -199,7 +199,7 @@ def resume(journey_id: int) -> Any:
 def archive(journey_id: int) -> Any:
     """End it: nobody enters, and those inside are taken out."""
     publish.archive(db(), clock(), client_id=client_id(), journey_id=journey_id)
-    audit("journey.archive", f"journey:{journey_id}")
+    audit(f"journey:{journey_id}")
     return tagged(journey_id)
 
 

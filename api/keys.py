@@ -9,18 +9,24 @@ from accounts.permission import GROUPS, PERMISSIONS, allowed, within
 from accounts.principal import key_limit
 from api.context import audit, client_id, clock, db, principal, services
 from api.openapi import Resource
-from api.paging import all_of
+from api.paging import sorted_page
 from api.schemas.field import Instant
-from api.schemas.page import page_of
+from api.schemas.page import PageQuery, page_of, sort_by
 from core.errors import InvalidError
 
 bp = Resource("api-keys", about="How programs speak for a client")
+ID = "<int(min=1,max=9223372036854775807):key_id>"
 
 
-class NewKeySchema(Schema):
+class KeyChangesSchema(Schema):
+    """What to change of a key; one that is to do something else is made anew."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=keys.MAX_NAME))
+
+
+class NewKeySchema(KeyChangesSchema):
     """A key to make."""
 
-    name = fields.String(required=True, validate=validate.Length(min=1, max=100))
     scopes = fields.List(
         fields.String(validate=validate.OneOf([*GROUPS, *PERMISSIONS])),
         load_default=["*"],
@@ -57,17 +63,29 @@ class MadeKeySchema(KeySchema):
     key = fields.String(required=True)
 
 
+class KeysQuery(PageQuery):
+    """How keys are listed."""
+
+    sort = sort_by("-id", "name", "created_at")
+
+
 @bp.get("/api-keys")
+@bp.arguments(KeysQuery, location="query")
 @bp.response(200, page_of(KeySchema))
-def list_keys() -> Any:
+def list_keys(query: dict[str, Any]) -> dict[str, Any]:
     """List keys, newest first."""
-    return all_of(keys.keys(db(), client_id()))
+    return sorted_page(
+        query,
+        keys.ApiKey,
+        lambda walk, limit: keys.keys(db(), client_id(), walk=walk, limit=limit),
+    )
 
 
 @bp.post("/api-keys")
 @bp.arguments(NewKeySchema)
 @bp.response(201, MadeKeySchema)
-def make(data: dict[str, Any]) -> dict[str, Any]:
+@bp.fresh
+def create(data: dict[str, Any]) -> dict[str, Any]:
     """Make a key that may no more than its maker. Its text is in this answer and nowhere else."""
     owner, most = principal().user_id, services().settings.rate_limit
     if data["rate"] and most and data["rate"] > most:
@@ -80,14 +98,31 @@ def make(data: dict[str, Any]) -> dict[str, Any]:
     for action in sorted(within(data["scopes"], allowed(*held)) if held else ()):
         principal().require(action)
     made, text = keys.issue_key(db(), clock(), client_id=client_id(), user_id=owner, **data)
-    audit("api_key.create", f"api_key:{made.id}")
+    audit(f"api_key:{made.id}")
     columns = {column.key: getattr(made, column.key) for column in keys.ApiKey.__table__.columns}
     return columns | {"key": text}
 
 
-@bp.delete("/api-keys/<int(min=1,max=9223372036854775807):key_id>")
+@bp.get(f"/api-keys/{ID}")
+@bp.response(200, KeySchema)
+def get(key_id: int) -> keys.ApiKey:
+    """Show a key, without its text."""
+    return keys.key_by_id(db(), client_id(), key_id)
+
+
+@bp.patch(f"/api-keys/{ID}")
+@bp.arguments(KeyChangesSchema)
+@bp.response(200, KeySchema)
+def rename(data: dict[str, Any], key_id: int) -> keys.ApiKey:
+    """Say anew what a key is for."""
+    changed = keys.rename_key(db(), client_id=client_id(), key_id=key_id, **data)
+    audit(f"api_key:{key_id}")
+    return changed
+
+
+@bp.delete(f"/api-keys/{ID}")
 @bp.response(204)
 def revoke(key_id: int) -> None:
     """End a key at once."""
     keys.revoke_key(db(), clock(), client_id=client_id(), key_id=key_id)
-    audit("api_key.revoke", f"api_key:{key_id}")
+    audit(f"api_key:{key_id}")

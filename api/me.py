@@ -14,14 +14,14 @@ from accounts.user import Role, User, user
 from accounts.user_edit import Editor, update_user
 from api.attempts import may_mail, prove_again
 from api.auth import cookie_name
-from api.context import audit, clock, db, principal, release, services
-from api.letters import write_letter
+from api.context import audit, clock, db, principal, release
+from api.letters import require_mail, write_letter
 from api.openapi import Resource
 from api.paging import all_of
 from api.schemas.field import Instant
 from api.schemas.page import page_of
 from api.sign_in import Password, SignedInSchema, renewed
-from core.errors import ConflictError, ForbiddenError
+from core.errors import ForbiddenError
 
 bp = Resource("me", about="The caller: profile, permissions, password, sessions")
 ID = "<int(min=1,max=9223372036854775807):session_id>"
@@ -127,7 +127,7 @@ def change_password(data: dict[str, Any]) -> Response | dict[str, Any]:
     release()  # on SQLite nobody else could write while this is computed
     made = passwords.hashed(data["new_password"], email=email, field="new_password")
     set_password(db(), clock(), me(), password_hash=made)
-    audit("user.password", f"user:{me().id}")
+    audit(f"user:{me().id}")
     return renewed(by_cookie=comes_by_cookie())
 
 
@@ -158,8 +158,7 @@ def end_one(session_id: int) -> None:
 @bp.response(202)
 def send_verification() -> dict[str, Any]:
     """Send a link that proves the address is one's own."""
-    if not services().mailer.works:
-        raise ConflictError("no mail server is configured", remedy="set ECHELONX_MAIL_URL")
+    require_mail()
     who = me()
     if may_mail(who.email):
         write_letter("verify", to=who.email, token=ask_verification(db(), clock(), who))

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate, validates_schema
 
+from accounts.figures import figures
 from api import body
 from api.context import actor, client_id, clock, db, services
 from api.openapi import Resource
 from api.paging import all_of, sorted_page
+from api.refusal import wrong
 from api.schemas.field import Digits
 from api.schemas.member import (
     ConsentSchema,
@@ -18,7 +20,7 @@ from api.schemas.member import (
     MemberStatisticsSchema,
     NewMemberSchema,
 )
-from api.schemas.page import PageQuery, page_of, sort_by
+from api.schemas.page import ChangedQuery, page_of, sort_by
 from communications.communication import Reason
 from communications.ledger import skip_queued
 from communications.upcoming import upcoming
@@ -30,7 +32,7 @@ from members.identity import EXTERNAL, identities
 from members.member import Member
 from members.search import MAX_LENGTH, search
 from members.segment import condition_of
-from members.statistics import MemberStatistics, member_statistics
+from members.statistics import MEMBERS, member_statistics
 from members.suppression import scopes
 from members.touch import touch
 
@@ -40,7 +42,7 @@ ID = "<int(min=1,max=9223372036854775807):member_id>"
 ADDRESS = ("id", "channel", "value", "state", "is_primary", "doubt")
 
 
-class MembersQuery(PageQuery):
+class MembersQuery(ChangedQuery):
     """Which members, and what of them."""
 
     match = fields.String(
@@ -56,7 +58,7 @@ class MembersQuery(PageQuery):
         validate=validate.Length(max=128),
         metadata={"description": "the client's own id, also of a member that was merged"},
     )
-    sort = sort_by("id")
+    sort = sort_by("id", "member_id", "created_at", "updated_at")
     count = fields.Boolean(
         load_default=False,
         metadata={"description": "count them too: exactly up to 10,000, then by estimate"},
@@ -67,7 +69,9 @@ class MembersQuery(PageQuery):
         """Refuse filters that cannot be used together, rather than leave one out."""
         given = [name for name in ("match", "email", "member_id") if data.get(name) is not None]
         if len(given) > 1:
-            raise ValidationError(f"use either {given[0]} or {given[1]}", given[1])
+            raise wrong(
+                f"{given[0]} and {given[1]} are both given", "give one of the two", given[1]
+            )
 
 
 class SearchQuery(Schema):
@@ -162,9 +166,12 @@ def search_members(query: dict[str, Any]) -> dict[str, Any]:
 
 @bp.get("/members/statistics")
 @bp.response(200, MemberStatisticsSchema)
-def statistics() -> MemberStatistics:
-    """Count members by status, tier, reach and consent, each with the rule that lists them."""
-    return member_statistics(db(), client_id())
+def statistics() -> dict[str, Any]:
+    """Count members by status, tier, reach and consent, each with the rule that lists them.
+
+    Those of more than 20,000 are some minutes old: `counted_at` says when.
+    """
+    return dict(figures(db(), clock(), MEMBERS, member_statistics, client_id()))
 
 
 @bp.post("/members")

@@ -10,19 +10,23 @@ from flask import jsonify, request
 from flask.wrappers import Response
 from marshmallow import Schema, fields, validate
 
-from accounts.identity import identified
+from accounts.identity import identified, identities, unlink
 from accounts.issuer import Issuer
 from accounts.one_time import MAX_TEXT
 from accounts.sign_in import signed_in
 from accounts.sign_in_state import LIVES, begin, come_back
 from api.auth import cookie_name, refuse_other_origins
-from api.context import clock, db, release, services
+from api.context import audit, clock, db, principal, release, services
 from api.hardening import is_secure
+from api.me import me
 from api.openapi import OPEN, Resource
+from api.paging import all_of
+from api.schemas.field import Instant
+from api.schemas.page import page_of
 from api.sign_in import SignedInSchema, handed_over, here, tell_of
 from core.errors import NotFoundError
 
-bp = Resource("oidc", about="Signing in with an identity provider", room="me")
+bp = Resource("oidc", noun="user", about="Signing in with an identity provider", room="me")
 PAGE = "/account/oidc"
 MAX_CODE = 4096
 
@@ -62,6 +66,14 @@ class CallbackSchema(Schema):
         load_default=False,
         metadata={"description": "true for pages: the session travels in a cookie only"},
     )
+
+
+class IdentitySchema(Schema):
+    """Who the caller is at an identity provider."""
+
+    id = fields.Integer(required=True)
+    issuer = fields.String(required=True)
+    created_at = Instant(required=True)
 
 
 @bp.post("/sign-in/oidc")
@@ -117,6 +129,22 @@ def finish_oidc(data: dict[str, Any]) -> Response | dict[str, Any]:
     if isinstance(answer, Response):
         _set_cookie(answer, "")
     return answer
+
+
+@bp.get("/me/identities")
+@bp.response(200, page_of(IdentitySchema))
+def list_identities() -> dict[str, Any]:
+    """List at which identity providers the caller signs in."""
+    return all_of(identities(db(), principal().user_id or 0))
+
+
+@bp.delete("/me/identities/<int(min=1,max=9223372036854775807):identity_id>")
+@bp.response(204)
+@bp.fresh
+def unlink_identity(identity_id: int) -> None:
+    """Unlink the caller from an identity provider; the only way in stays."""
+    unlink(db(), me(), identity_id)
+    audit(f"user:{me().id}")
 
 
 def redirect_uri() -> str:

@@ -14,13 +14,7 @@ from api.oidc import PAGE
 from api.viewer import POLICY
 
 FOLDER = Path(__file__).parent / "page"
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+HEADERS = {"Content-Security-Policy": POLICY}
 
 
 def install(app: Flask) -> None:

@@ -5,6 +5,7 @@ and query parameters are errors; errors are RFC 9457; they are documented as suc
 envelope with a cursor instead of a header.
 """
 
+import re
 from collections.abc import Callable
 from functools import cached_property, partial
 from http import HTTPStatus
@@ -50,14 +51,24 @@ PREFIX = "/api/v1"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+def is_fresh_only(view: Callable[..., Any]) -> bool:
+    """Say whether a view is marked so by `Resource.fresh`."""
+    return getattr(view, "fresh_only", False)
+
+
 class Parser(FlaskParser):
     """Reads requests; refuses what it does not know."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE, "form": RAISE, "files": RAISE}  # noqa: RUF012  (webargs reads it as a class attribute)
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        """Return the JSON body. Raises 415 for another media type, 400 for what is not JSON."""
+        """Return the JSON body. Raises 415 for another media type, 400 for what is not JSON.
+
+        No body at all is an empty object, whatever it is said to be.
+        """
         del schema
+        if not req.get_data():
+            return {}  # a body that may be left out; else the schema names what is missing
         if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
             raise UnsupportedMediaType("send application/json")
         return body.parsed(req.get_data())
@@ -82,13 +93,36 @@ class Resource(Blueprint):
 
     An operation needs the action `<room>:read` when it reads and `<room>:write` when it writes;
     `action` names another. The room is the resource's name unless one is given.
+
+    Its name is `<noun>.<verb>`: generated clients call it so, with `_` for the dot, and the audit
+    log, unless `told_as` says otherwise. The verb is the view's name without the noun.
     """
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, name: str, *, about: str, room: str | None = None) -> None:
+    def __init__(
+        self, name: str, *, about: str, room: str | None = None, noun: str | None = None
+    ) -> None:
         super().__init__(name, name, url_prefix=PREFIX, description=about)
         self.room = room or name.replace("-", "_")
+        self.noun = noun or name.removesuffix("s").replace("-", "_")
+
+    def arguments(
+        self, schema: Schema | type[Schema], *, location: str = "json", **options: Any
+    ) -> Callable[[View], View]:
+        """Read a part of the request; a body of which nothing is required may be left out."""
+        if location == "json":
+            made = schema() if isinstance(schema, type) else schema
+            options["required"] = any(field.required for field in made.fields.values())
+        read: Callable[[View], View] = super().arguments(schema, location=location, **options)
+
+        def reading(view: View) -> View:
+            made = read(view)
+            if location == "query":
+                setattr(made, "asks", True)  # noqa: B010  (as below)
+            return made
+
+        return reading
 
     @staticmethod
     def action(name: str) -> Callable[[View], View]:
@@ -96,6 +130,22 @@ class Resource(Blueprint):
 
         def named(view: View) -> View:
             setattr(view, "action", name)  # noqa: B010  (functions have no such attribute to types)
+            return view
+
+        return named
+
+    @staticmethod
+    def fresh(view: View) -> View:
+        """Let people do an operation only who proved lately who they are; keys as ever."""
+        setattr(view, "fresh_only", True)  # noqa: B010  (as above)
+        return view
+
+    @staticmethod
+    def told_as(name: str) -> Callable[[View], View]:
+        """Let the audit log call an operation otherwise; write it right above the view."""
+
+        def named(view: View) -> View:
+            setattr(view, "deed", name)  # noqa: B010  (functions have no such attribute to types)
             return view
 
         return named
@@ -108,18 +158,24 @@ class Resource(Blueprint):
 
         def registered(view: View) -> View:
             action = getattr(view, "action", usual)
-            told: dict[str, Any] = {"operationId": self._id(view.__name__)}
+            name = self._name(view.__name__)
+            deed = getattr(view, "deed", name)
+            told: dict[str, Any] = {"operationId": name.replace(".", "_")}
             told |= {"security": []} if action == OPEN else {"x-action": action}
-            described: View = self.doc(**told)(self.action(action)(view))
+            if method not in READS and action != OPEN:
+                told["x-audit"] = deed
+            if is_fresh_only(view):
+                told["x-fresh"] = True
+            heard = view if getattr(view, "asks", False) else body.without_query(view)
+            described: View = self.doc(**told)(self.action(action)(self.told_as(deed)(heard)))
             return register(described)
 
         return registered
 
-    def _id(self, view: str) -> str:
-        """Return what generated clients call an operation: `members_list`, `members_search`."""
-        room = self.name.replace("-", "_")
-        words = [word for word in view.split("_") if word not in (room, room.removesuffix("s"))]
-        return "_".join([room, *words])
+    def _name(self, view: str) -> str:
+        """Return what an operation is called: `member.list`, `member.search`."""
+        verb = re.sub(rf"(^|_){self.noun}s?(?=_|$)", "", view).strip("_")
+        return f"{self.noun}.{verb}"
 
     def register_views_in_doc(self, api: "ProblemApi", *place: Any, **options: Any) -> None:
         """Leave the description for when the document is asked for: it is most of a start."""
@@ -150,10 +206,16 @@ class ProblemApi(Api):
             for name, operation in path.items():
                 if name in METHODS:
                     operation["responses"].pop("default", None)
-                    operation["responses"] |= {str(status): _error(status) for status in ERRORS}
+                    operation["responses"] |= {str(status): refusal(status) for status in ERRORS}
         for finish in self.finishing:
             finish(spec)
         return spec
+
+
+def deed_of(app: Flask, endpoint: str | None) -> str:
+    """Return what the audit log calls an endpoint's operation."""
+    view = app.view_functions.get(endpoint or "")
+    return str(getattr(view, "deed", endpoint))
 
 
 SECURITY = {
@@ -173,7 +235,8 @@ SECURITY = {
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head"})
 
 
-def _error(status: int) -> dict[str, Any]:
+def refusal(status: int) -> dict[str, Any]:
+    """Return what the document says of an answer that is a problem."""
     schema = {"$ref": "#/components/schemas/Problem"}
     phrase = HTTPStatus(status).phrase
     return {"description": phrase, "content": {problem.TYPE: {"schema": schema}}}

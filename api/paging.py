@@ -1,6 +1,6 @@
 """Paging: a query's rows as an envelope with a cursor (keyset, never an offset)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -9,9 +9,14 @@ from flask import g
 from api import body
 from core.db import UtcDateTime
 from core.errors import InvalidError
-from core.page import Page, Walk, decode_cursor, encode_cursor, page_of
+from core.page import Page, Span, Walk, decode_cursor, encode_cursor, page_of
 
 T = TypeVar("T")
+
+
+def itself(row: Any) -> Any:
+    """Return a row that is its own model."""
+    return row
 
 
 def paged(
@@ -27,20 +32,60 @@ def paged(
     return _told(page)
 
 
-def sorted_page(
-    query: dict[str, Any], model: Any, rows: Callable[[Walk, int], Sequence[T]]
+def merged_page(
+    query: dict[str, Any],
+    ways: Sequence[str],
+    rows: Callable[[dict[str, int], int], Sequence[T]],
+    key: Callable[[T], tuple[str, int]],
 ) -> dict[str, Any]:
-    """Return the page that `query` (`limit`, `cursor`, `sort`) asks for of a list of `model`s.
+    """Return the page that `query` asks for of a list merged from several, each by its own ids.
+
+    `key` says from which of `ways` a row is, and its id there. `rows(edges, limit)` gives rows
+    beyond the ids that a cursor holds, one for each way from which there was a row.
+    """
+    limit = query["limit"]
+    edges = _edges(query["cursor"], ways)
+    found = rows(dict(edges), limit + 1)
+    edges |= dict(map(key, found[:limit]))
+    return _told(page_of(found, limit, lambda _: encode_cursor(*map(edges.get, ways))))
+
+
+def _edges(cursor: str | None, ways: Sequence[str]) -> dict[str, int]:
+    if cursor is None:
+        return {}
+    values = decode_cursor(cursor)
+    if len(values) != len(ways) or not all(one is None or _is_id(one) for one in values):
+        raise _foreign()
+    return {way: one for way, one in zip(ways, values, strict=True) if one is not None}
+
+
+def sorted_page(
+    query: dict[str, Any],
+    model: Any,
+    rows: Callable[[Walk, int], Sequence[T]],
+    of: Callable[[T], Any] = itself,
+) -> dict[str, Any]:
+    """Return the page that `query` (`limit`, `cursor`, `sort`, spans) asks for of `model`s.
 
     A cursor holds the sort, the column's value and the id, so that it only goes on in its order.
+    `of` takes the model out of a row.
     """
     sort, limit = query["sort"], query["limit"]
     column = sort.removeprefix("-")
     dated = isinstance(model.__table__.c[column].type, UtcDateTime)
-    walk = Walk(column, sort.startswith("-"), _place(query["cursor"], sort, dated=dated))
+    place = _place(query["cursor"], sort, dated=dated)
+    walk = Walk(column, sort.startswith("-"), place, tuple(_spans(query)))
     mark = () if column == "id" else (sort,)
-    page = page_of(rows(walk, limit + 1), limit, lambda row: encode_cursor(*mark, *walk.keys(row)))
+    found = rows(walk, limit + 1)
+    page = page_of(found, limit, lambda row: encode_cursor(*mark, *walk.keys(of(row))))
     return _told(page)
+
+
+def _spans(query: dict[str, Any]) -> Iterator[Span]:
+    for name in ("created", "updated"):
+        since, until = query.get(f"{name}_since"), query.get(f"{name}_until")
+        if since is not None or until is not None:
+            yield Span(f"{name}_at", since, until)
 
 
 def _told(page: Page[Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from members.identity import forget_outside, name_outside
 from members.merge import Merge, merge, merges_page, undo_merge
 from members.note import MemberNote, delete_note, notes_page, write_note
 
-bp = Resource("people", about="What belongs to one member", room="members")
+bp = Resource("people", noun="member", about="What belongs to one member", room="members")
 ROW = "<int(min=1,max=9223372036854775807):{}>"
 ADDRESS_ID, NOTE_ID, MERGE_ID = (ROW.format(name) for name in ("address_id", "note_id", "merge_id"))
 
@@ -211,12 +211,13 @@ def _edge(cursor: str | None) -> Edge | None:
 @bp.post(f"/members/{ID}/erasure")
 @bp.action("members:erase")
 @bp.response(201, ErasureSchema)
+@bp.fresh
 def erase_member(member_id: int) -> Erasure:
     """Forget a deleted member for good, and get a receipt; suppressions of it stay."""
     receipt = erase(
         db(), clock(), services().hasher, client_id=client_id(), id=member_id, actor=actor()
     )
-    audit("member.erase", f"member:{member_id}")
+    audit(f"member:{member_id}")
     return receipt
 
 
@@ -250,14 +251,14 @@ def list_merges(query: dict[str, Any]) -> dict[str, Any]:
 def merge_members(data: dict[str, Any]) -> Merge:
     """Make one member of two; the absorbed one's keys lead to the survivor from now on."""
     done = merge(db(), clock(), client_id=client_id(), actor=actor(), **data)
-    audit("member.merge", f"merge:{done.id}")
+    audit(f"merge:{done.id}")
     return done
 
 
 @bp.post(f"/merges/{MERGE_ID}/undo")
 @bp.response(200, MergeSchema)
-def undo(merge_id: int) -> Merge:
+def unmerge(merge_id: int) -> Merge:
     """Make two members of one again; what came since stays with the survivor."""
     done = undo_merge(db(), clock(), client_id=client_id(), merge_id=merge_id, actor=actor())
-    audit("member.unmerge", f"merge:{done.id}")
+    audit(f"merge:{done.id}")
     return done

@@ -10,6 +10,7 @@ from flask import Response, stream_with_context
 from marshmallow import Schema, fields
 
 from api.context import client_id, clock, db, principal, services
+from api.exports import SEES
 from api.members import ID
 from api.openapi import Resource
 from api.paging import all_of
@@ -23,8 +24,6 @@ from webhooks.retention import Due, preview
 
 bp = Resource("privacy", about="What is kept about people, and for how long")
 JSON, ZIP, LINES, CSV = "application/json", "application/zip", "application/jsonl", "text/csv"
-SEES = "members:read"
-"""Nothing here shows an address to who may not see it elsewhere."""
 BLOCK = 1 << 16
 BINARY = {"type": "string", "format": "binary"}
 OBJECT = {"type": "object"}
@@ -75,6 +74,7 @@ class DueSchema(Schema):
 @bp.arguments(DossierQuery, location="query")
 @bp.response(200, OBJECT, content_type=JSON)
 @bp.doc(responses={200: {"content": {JSON: {"schema": OBJECT}, ZIP: {"schema": BINARY}}}})
+@bp.fresh
 def export_member(query: dict[str, Any], member_id: int) -> Response:
     """Download everything that is kept about a member, and about those merged into it.
 
@@ -98,6 +98,7 @@ def export_member(query: dict[str, Any], member_id: int) -> Response:
 @bp.doc(
     responses={200: {"content": {each: {"schema": {"type": "string"}} for each in (LINES, CSV)}}}
 )
+@bp.fresh
 def export_consents(query: dict[str, Any]) -> Response:
     """Download every yes and no of every member, with its source, wording and proof.
 
@@ -114,6 +115,7 @@ def export_consents(query: dict[str, Any]) -> Response:
 @bp.doc(
     responses={200: {"content": {each: {"schema": {"type": "string"}} for each in (LINES, CSV)}}}
 )
+@bp.fresh
 def export_member_consents(query: dict[str, Any], member_id: int) -> Response:
     """Download every yes and no of one member; it takes `members:read` as well."""
     principal().require(SEES)

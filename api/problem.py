@@ -4,20 +4,29 @@
 parameter or header) and says what to do (`remedy`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import Any
 
 from flask import Flask, Response, json, request
 from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from api.refusal import refusals
 from campaigns.errors import BlockedError
 from core.errors import EngineError
 from core.log import get
 
 log = get(__name__)
 TYPE = "application/problem+json"
+MOST_ERRORS = 1_000
+"""More are not told: what is wrong a million times would take a minute to say."""
+ADVICE = {
+    404: ("there is nothing at this address", "/api/v1/openapi.json lists what there is"),
+    405: ("this address takes other methods", "use one that this answer's Allow names"),
+}
+"""What we say of what the framework finds, in its place."""
 HEADER_FIELDS = frozenset({"Authorization", "Origin", "X-Client", "X-CSRF-Token"})
 
 
@@ -75,12 +84,18 @@ def http(error: HTTPException) -> Response:
     status = error.code or 500
     data: Mapping[str, Any] = getattr(error, "data", None) or {}
     told = data.get("errors") or data.get("messages") or {}
-    errors = [one for place, messages in told.items() for one in _flat(messages, _root(place))]
+    whole = data.get("schema")
+    found = (refusals(messages, _root(place), whole) for place, messages in told.items())
+    errors = list(islice(chain.from_iterable(found), MOST_ERRORS))
+    if not errors and status in ADVICE:
+        detail, remedy = ADVICE[status]
+        errors = [{"pointer": "", "detail": detail, "remedy": remedy}]
+    first = errors[0]["detail"] if errors else error.description or ""
     response = document(
         status,
         code=HTTPStatus(status).name.lower(),
         title=HTTPStatus(status).phrase,
-        detail=str(data.get("message") or error.description or ""),
+        detail=str(data.get("message") or first),
         errors=errors,
     )
     allowed = error.get_response().headers.get("Allow")
@@ -91,18 +106,6 @@ def http(error: HTTPException) -> Response:
 
 def _root(place: str) -> str:
     return "" if place in ("json", "files", "form") else f"{place}:"
-
-
-def _flat(messages: Any, path: str) -> Iterator[dict[str, Any]]:
-    """Return webargs' nested messages as pointers."""
-    if isinstance(messages, str):
-        yield {"pointer": path or "/", "detail": messages}
-    elif isinstance(messages, list):
-        for message in messages:
-            yield from _flat(message, path)
-    elif isinstance(messages, Mapping):
-        for name, inner in messages.items():
-            yield from _flat(inner, path if name == "_schema" else f"{path}/{name}")
 
 
 def install(app: Flask) -> None:

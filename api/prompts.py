@@ -52,7 +52,7 @@ def draft(data: dict[str, Any]) -> dict[str, Any]:
     release()
     copy = ask(services().egress, endpoint, question)
     made = keep(db(), clock(), client_id=client_id(), prompt=wanted, copy=copy)
-    audit("prompt.draft", f"template:{made.id}")
+    audit(f"template:{made.id}")
     return {"template_id": made.id, "name": made.name, "channel": made.channel.value}
 
 

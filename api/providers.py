@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from api.context import audit, client_id, clock, db, ring_after_commit, services
+from api.context import actor, audit, client_id, clock, db, ring_after_commit, services
 from api.openapi import Resource
 from api.paging import all_of
-from api.schemas.communication import NewProviderSchema, ProviderSchema
+from api.schemas.communication import NewProviderSchema, ProviderChangesSchema, ProviderSchema
 from api.schemas.page import page_of
 from communications import account as accounts
 from communications.account import ProviderAccount
 
 bp = Resource("providers", about="Accounts at companies that carry messages")
 ID = "<int(min=1,max=9223372036854775807):provider_id>"
-SECRETS = ("key", "token", "password", "secret")
 
 
 def shown(account: ProviderAccount) -> dict[str, Any]:
@@ -26,16 +25,10 @@ def shown(account: ProviderAccount) -> dict[str, Any]:
         "status": account.status.value,
         "status_reason": account.status_reason,
         "window": account.window,
-        "config": {name: _veiled(name, value) for name, value in config.items()},
+        "config": {name: accounts.veiled(name, value) for name, value in config.items()},
         "webhook_url": services().urls.receipts(account.adapter, account.token),
         "created_at": account.created_at,
     }
-
-
-def _veiled(name: str, value: Any) -> Any:
-    if any(word in name for word in SECRETS) and name != "public_key":
-        return f"••••{str(value)[-4:]}" if len(str(value)) >= 12 else "••••"
-    return value
 
 
 @bp.get("/providers")
@@ -51,7 +44,7 @@ def list_providers() -> dict[str, Any]:
 def create(data: dict[str, Any]) -> dict[str, Any]:
     """Add an account; settings its adapter cannot use are refused with their field."""
     added = accounts.add_account(db(), clock(), services().vault, client_id=client_id(), **data)
-    audit("provider.create", f"provider:{added.id}")
+    audit(f"provider:{added.id}")
     return shown(added)
 
 
@@ -62,13 +55,31 @@ def get(provider_id: int) -> dict[str, Any]:
     return shown(accounts.account(db(), client_id(), provider_id))
 
 
+@bp.patch(f"/providers/{ID}")
+@bp.arguments(ProviderChangesSchema)
+@bp.response(200, ProviderSchema)
+def change(data: dict[str, Any], provider_id: int) -> dict[str, Any]:
+    """Change what is given, single settings too; null empties. Messages on the wire go on as sent.
+
+    What is sent from now on goes out with it. Another adapter is another account.
+    """
+    found = accounts.change_account(
+        db(), clock(), services().vault, client_id=client_id(), account_id=provider_id, **data
+    )
+    audit(f"provider:{found.id}", settings=sorted(data.get("config", ())))
+    ring_after_commit()
+    return shown(found)
+
+
 @bp.post(f"/providers/{ID}/pause")
 @bp.response(200, ProviderSchema)
 def pause(provider_id: int) -> dict[str, Any]:
     """Stop using an account; what is queued for it waits."""
     found = accounts.account(db(), client_id(), provider_id)
-    accounts.pause_account(db(), clock(), account_id=found.id, reason="paused by hand")
-    audit("provider.pause", f"provider:{found.id}")
+    accounts.pause_account(
+        db(), clock(), account_id=found.id, reason="paused by hand", actor=actor()
+    )
+    audit(f"provider:{found.id}")
     db().refresh(found)
     return shown(found)
 
@@ -79,7 +90,7 @@ def resume(provider_id: int) -> dict[str, Any]:
     """Use an account again."""
     found = accounts.account(db(), client_id(), provider_id)
     accounts.resume_account(db(), clock(), account_id=found.id)
-    audit("provider.resume", f"provider:{found.id}")
+    audit(f"provider:{found.id}")
     db().refresh(found)
     ring_after_commit()
     return shown(found)

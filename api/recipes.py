@@ -44,7 +44,7 @@ def install_recipe(data: dict[str, Any]) -> dict[str, Any]:
     """Make a draft of a recipe and the templates that are missing; twice changes nothing."""
     made = install(db(), clock(), client_id=client_id(), name=data["name"])
     if made.created:
-        audit("recipe.install", f"journey:{made.journey.id}")
+        audit(f"journey:{made.journey.id}")
     return {
         "journey_id": made.journey.id,
         "name": made.journey.name,
@@ -71,7 +71,7 @@ def put_foundation(data: dict[str, Any]) -> dict[str, Any]:
     """Set the brand facts, all of them; those that are not named are taken away."""
     told = {SETTING: checked_foundation(data["foundation"])}
     update_client(db(), clock(), client_id=client_id(), settings=told)
-    audit("foundation.set", f"client:{client_id()}")
+    audit(f"client:{client_id()}")
     return _facts()
 
 

@@ -14,7 +14,9 @@ from api.openapi import OPEN, Resource
 from api.sign_in import Email, Password, tell_of
 from core.db import read
 
-bp = Resource("recovery", about="A new password, and proof of an address, by a link", room="me")
+bp = Resource(
+    "recovery", noun="user", about="A new password, and proof of an address, by a link", room="me"
+)
 
 
 class AskSchema(Schema):
@@ -41,7 +43,7 @@ class ResetSchema(LinkTextSchema):
 @bp.response(202)
 def ask(data: dict[str, Any]) -> dict[str, Any]:
     """Send a link for a new password. The answer is the same whether there is such an account."""
-    if may_mail(data["email"]):
+    if services().mailer.works and may_mail(data["email"]):
         found = recovery.ask_reset(db(), clock(), email=data["email"])
         if found is not None:
             write_letter("reset", to=found[0], token=found[1])

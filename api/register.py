@@ -26,6 +26,7 @@ from api import (
     idempotency,
     imports,
     invitations,
+    jobs,
     journeys,
     keys,
     me,
@@ -37,6 +38,7 @@ from api import (
     privacy,
     problem,
     prompts,
+    proof,
     providers,
     rate,
     recipes,
@@ -46,7 +48,9 @@ from api import (
     segments,
     shelf,
     sign_in,
+    sign_in_link,
     sparse,
+    stuck,
     suppressions,
     templates,
     tiers,
@@ -58,10 +62,12 @@ from api import (
 
 RESOURCES = (
     sign_in,
+    sign_in_link,
     oidc,
     recovery,
     me,
     two_factor,
+    proof,
     invitations,
     clients,
     users,
@@ -75,6 +81,7 @@ RESOURCES = (
     bulk_edits,
     imports,
     exports,
+    jobs,
     segments,
     belonging,
     suppressions,
@@ -93,6 +100,7 @@ RESOURCES = (
     audit,
     endpoints,
     privacy,
+    stuck,
 )
 
 
@@ -108,7 +116,7 @@ def register(app: Flask) -> None:
     idempotency.install(app)
     etag.install(app)
     made = openapi.make(app)
-    made.finishing += [headers.describe, examples.describe, sparse.describe]
+    made.finishing += [headers.describe, examples.describe, sparse.describe, auditing.describe]
     viewer.install(app)
     oidc_page.install(app)
     for resource in RESOURCES:

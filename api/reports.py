@@ -27,7 +27,9 @@ from communications.communication import Reason
 from communications.failure import Failed
 from communications.report import Chosen, Row
 
-bp = Resource("reports", about="What became of messages", room="communications")
+bp = Resource(
+    "reports", noun="communication", about="What became of messages", room="communications"
+)
 
 
 def chosen(query: dict[str, Any], **more: Any) -> Chosen:
@@ -121,13 +123,14 @@ def retry(data: dict[str, Any]) -> dict[str, Any]:
     """Send failures again that are mended; `dry_run` counts them. Consent is asked again."""
     which = _failed(data["filter"])
     if data["dry_run"]:
-        rows = len(failure.retryable(db(), client_id(), which))
-        return {"rows": rows, "dry_run": True}
+        found = failure.retryable(db(), client_id(), which)
+        emptied = len(found.content_removed)
+        return {"rows": len(found.rows), "content_removed": emptied, "dry_run": True}
     done = again.send_again(
         db(), clock(), client_id=client_id(), which=which, expected=data["count"], actor=actor()
     )
     ring_after_commit()
-    return {"rows": done.rows, "dry_run": False}
+    return {"rows": done.rows, "content_removed": done.content_removed, "dry_run": False}
 
 
 def _failed(given: dict[str, Any]) -> Failed:

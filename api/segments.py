@@ -7,7 +7,7 @@ from typing import Any
 from api.context import actor, audit, client_id, clock, db
 from api.openapi import Resource
 from api.paging import all_of, sorted_page
-from api.schemas.page import PageQuery, page_of, sort_by
+from api.schemas.page import ChangedQuery, page_of, sort_by
 from api.schemas.segment import (
     CountSchema,
     EditQuestionSchema,
@@ -39,7 +39,7 @@ bp = Resource("segments", about="Named rules over members")
 ID = "<int(min=1,max=9223372036854775807):segment_id>"
 
 
-class SegmentsQuery(PageQuery):
+class SegmentsQuery(ChangedQuery):
     """How segments are listed."""
 
     sort = sort_by("id", "name", "created_at", "updated_at")
@@ -179,7 +179,7 @@ def change(data: dict[str, Any], segment_id: int) -> dict[str, Any]:
 def delete(segment_id: int) -> None:
     """Delete a segment that nothing uses."""
     usage.delete(db(), clock(), client_id=client_id(), segment_id=segment_id)
-    audit("segment.delete", f"segment:{segment_id}")
+    audit(f"segment:{segment_id}")
 
 
 @bp.get(f"/segments/{ID}/count")

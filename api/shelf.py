@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.campaigns import ID, found, shown
-from api.context import audit, client_id, clock, db, principal, ring_after_commit
+from api.context import actor, audit, client_id, clock, db, principal, ring_after_commit
 from api.openapi import Resource
 from api.paging import all_of
 from api.schemas.campaign import CampaignSchema
@@ -31,7 +31,12 @@ from campaigns.suggestion import Suggestion
 from campaigns.suggestion import suggestions as advise
 from communications import report, response
 
-bp = Resource("shelf", about="Campaigns copied, put away, and looked back at", room="campaigns")
+bp = Resource(
+    "shelf",
+    noun="campaign",
+    about="Campaigns copied, put away, and looked back at",
+    room="campaigns",
+)
 LAUNCH = "campaigns:launch"
 
 
@@ -68,12 +73,13 @@ def batch(data: dict[str, Any]) -> dict[str, Any]:
         changes=data.get("changes"),
         all_or_nothing=data["all_or_nothing"],
         dry_run=data["dry_run"],
+        actor=actor(),
     )
     failed = any(one.error for one in done)
     applied = not data["dry_run"] and not (failed and data["all_or_nothing"])
     for one in done:
         if applied and one.error is None:
-            audit(f"campaign.{data['do']}", f"campaign:{one.campaign_id}")
+            audit(f"campaign:{one.campaign_id}", action=f"campaign.{data['do']}")
     ring_after_commit()
     results = [
         {
@@ -92,7 +98,7 @@ def batch(data: dict[str, Any]) -> dict[str, Any]:
 def delete(campaign_id: int) -> None:
     """Delete a campaign of which nothing is under way; the log and the numbers stay."""
     shelf.delete(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.delete", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
 
 
 @bp.post(f"/campaigns/{ID}/duplicate")
@@ -103,7 +109,7 @@ def duplicate(data: dict[str, Any], campaign_id: int) -> dict[str, Any]:
     made = shelf.copy_campaign(
         db(), clock(), client_id=client_id(), campaign_id=campaign_id, name=data.get("name")
     )
-    audit("campaign.duplicate", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
     return found(made.id)
 
 
@@ -112,7 +118,7 @@ def duplicate(data: dict[str, Any], campaign_id: int) -> dict[str, Any]:
 def archive(campaign_id: int) -> dict[str, Any]:
     """Put a completed campaign away; its numbers stay."""
     shelf.archive(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.archive", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
     return found(campaign_id)
 
 
@@ -121,7 +127,7 @@ def archive(campaign_id: int) -> dict[str, Any]:
 def restore(campaign_id: int) -> dict[str, Any]:
     """Bring an archived campaign back."""
     shelf.restore(db(), clock(), client_id=client_id(), campaign_id=campaign_id)
-    audit("campaign.restore", f"campaign:{campaign_id}")
+    audit(f"campaign:{campaign_id}")
     return found(campaign_id)
 
 

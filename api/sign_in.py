@@ -18,7 +18,7 @@ from accounts.session import (
 )
 from accounts.sign_in import Account, known, proven, signed_in
 from accounts.throttle import PASSWORD, TWO_FACTOR
-from accounts.two_factor import TwoFactorRequiredError, spend
+from accounts.two_factor import NEXT_CODE, TwoFactorRequiredError, spend
 from accounts.user import user
 from api.attempts import attempt, attempt_password, succeeded
 from api.auth import cookie_name, refuse_other_origins
@@ -29,9 +29,14 @@ from api.schemas.field import Instant
 from core.db import read
 from core.errors import UnauthenticatedError
 
-bp = Resource("sign-in", about="From a password to a session", room="me")
+bp = Resource("sign-in", noun="user", about="From a password to a session", room="me")
 Email = fields.String(required=True, validate=validate.Length(min=1, max=320))
 Password = fields.String(required=True, validate=validate.Length(max=passwords.MAX_LENGTH))
+Code = fields.String(
+    load_default=None,
+    validate=validate.Length(max=64),
+    metadata={"description": "of the authenticator app, or a recovery code"},
+)
 
 
 class SignInSchema(Schema):
@@ -39,11 +44,7 @@ class SignInSchema(Schema):
 
     email = Email
     password = Password
-    code = fields.String(
-        load_default=None,
-        validate=validate.Length(max=64),
-        metadata={"description": "of the authenticator app, or a recovery code"},
-    )
+    code = Code
     cookie = fields.Boolean(
         load_default=False,
         metadata={"description": "true for pages: the session travels in a cookie only"},
@@ -73,7 +74,7 @@ def sign_in(data: dict[str, Any]) -> Response | dict[str, Any]:
     proven(account, data["password"])
     succeeded(PASSWORD, account.email)
     if account.two_factor:
-        _second_factor(account, data["code"])
+        second_factor(account, data["code"])
     made, text = signed_in(db(), clock(), account, here())
     tell_of("user.sign_in", made.user_id)
     return handed_over(made, text, by_cookie=data["cookie"])
@@ -88,7 +89,7 @@ def sign_out() -> Response:
     if who.user_id is not None and who.session_id is not None:
         end_session(db(), clock(), user_id=who.user_id, session_id=who.session_id)
     response = Response(status=204)
-    _set_cookie(response, "")
+    set_cookie(response, "")
     return response
 
 
@@ -118,11 +119,11 @@ def handed_over(made: UserSession, text: str, *, by_cookie: bool) -> Response | 
         return {"token": text, "expires_at": made.expires_at}
     body = {"csrf_token": proof_of_page(text), "expires_at": made.expires_at.isoformat()}
     response = jsonify(body)
-    _set_cookie(response, text)
+    set_cookie(response, text)
     return response
 
 
-def _second_factor(account: Account, code: str | None) -> None:
+def second_factor(account: Account, code: str | None) -> None:
     """Raise unless the second proof is given. Its tries are counted by account, for an hour."""
     if not code:
         raise TwoFactorRequiredError(
@@ -131,11 +132,12 @@ def _second_factor(account: Account, code: str | None) -> None:
     attempt(TWO_FACTOR, account.email)
     who = user(db(), account.user_id or 0)
     if not spend(db(), clock(), services().vault, who, code):
-        raise UnauthenticatedError("this code is not right", field="code")
+        raise UnauthenticatedError("this code is not right", field="code", remedy=NEXT_CODE)
     succeeded(TWO_FACTOR, account.email)
 
 
-def _set_cookie(response: Response, text: str) -> None:
+def set_cookie(response: Response, text: str) -> None:
+    """Let a browser keep a session's text; none takes it away."""
     response.set_cookie(
         cookie_name(),
         text,

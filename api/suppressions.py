@@ -72,7 +72,7 @@ def add(data: dict[str, Any]) -> None:
         address_hashes=[hashed],
         marketing_only=scope is Scope.MARKETING,
     )
-    audit("suppression.add", f"{kind}:{hashed}")
+    audit(f"{kind}:{hashed}")
 
 
 @bp.post("/suppressions/lift")
@@ -85,7 +85,7 @@ def lift_suppression(data: dict[str, Any]) -> dict[str, int]:
     value = _address(kind, data["address"])
     hashed = services().hasher.hash(client_id(), kind, value)
     lifted = lift(db(), client_id=client_id(), channel=kind, address_hash=hashed)
-    audit("suppression.lift", f"{kind}:{hashed}", lifted=lifted)
+    audit(f"{kind}:{hashed}", lifted=lifted)
     return {"lifted": lifted}
 
 

@@ -7,11 +7,12 @@ from marshmallow import fields
 from api.context import client_id, clock, db
 from api.openapi import Resource
 from api.paging import all_of, sorted_page
-from api.schemas.page import PageQuery, page_of, sort_by
+from api.schemas.page import ChangedQuery, page_of, sort_by
 from api.schemas.template import (
     FacesSchema,
     NewTemplateSchema,
     PreviewSchema,
+    TemplateChangesSchema,
     TemplateSchema,
     VersionSchema,
     WordingSchema,
@@ -19,6 +20,7 @@ from api.schemas.template import (
 from campaigns import queries
 from campaigns import template as templates
 from campaigns.preview import preview
+from campaigns.renaming import rename_template
 from campaigns.template import Template
 from channels.channel import Channel
 
@@ -33,7 +35,7 @@ def shown(template: Template) -> dict[str, Any]:
     return columns | {"channel": template.channel.value, "version": newest}
 
 
-class TemplatesQuery(PageQuery):
+class TemplatesQuery(ChangedQuery):
     """Which templates."""
 
     channel = fields.Enum(Channel, by_value=True, load_default=None)
@@ -68,6 +70,15 @@ def create(data: dict[str, Any]) -> dict[str, Any]:
 def get(template_id: int) -> dict[str, Any]:
     """Show a template."""
     return shown(templates.template(db(), client_id(), template_id))
+
+
+@bp.patch(f"/templates/{ID}")
+@bp.arguments(TemplateChangesSchema)
+@bp.response(200, TemplateSchema)
+def rename(data: dict[str, Any], template_id: int) -> dict[str, Any]:
+    """Give a template another name, unless a journey sends it by this one."""
+    found = rename_template(db(), clock(), client_id=client_id(), template_id=template_id, **data)
+    return shown(found)
 
 
 @bp.get(f"/templates/{ID}/versions")

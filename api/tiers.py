@@ -68,7 +68,7 @@ def replace_rules(data: dict[str, Any]) -> dict[str, Any]:
         for given in data["rules"]
     ]
     set_tier_rules(db(), clock(), client_id=client_id(), rules=rules)
-    audit("tiers.rules", "tiers")
+    audit("tiers")
     return overview()
 
 
@@ -81,7 +81,7 @@ def evaluate(data: dict[str, Any]) -> dict[str, Any]:
         seen = foresee_tiers(db(), clock(), client_id=client_id())
     else:
         seen = evaluate_tiers(db(), clock(), services().hasher, client_id=client_id())
-        audit("tiers.evaluate", "tiers")
+        audit("tiers")
     return {
         "dry_run": data["dry_run"],
         "changed": [

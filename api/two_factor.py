@@ -8,7 +8,7 @@ from accounts import totp
 from accounts.password import MAX_LENGTH
 from accounts.session import end_sessions
 from accounts.throttle import TWO_FACTOR
-from accounts.two_factor import confirm, new_recovery_codes, prepare, spend, turn_off
+from accounts.two_factor import NEXT_CODE, confirm, new_recovery_codes, prepare, spend, turn_off
 from api.attempts import attempt, prove_again
 from api.context import audit, clock, db, principal, services
 from api.me import me
@@ -68,7 +68,7 @@ def turn_on(data: dict[str, Any]) -> dict[str, list[str]]:
     _count_try()
     codes = confirm(db(), clock(), services().vault, me(), data["code"])
     _others_end()
-    audit("user.two_factor_on", f"user:{me().id}")
+    audit(f"user:{me().id}")
     return {"recovery_codes": codes}
 
 
@@ -80,7 +80,7 @@ def disable(data: dict[str, Any]) -> None:
     _prove_both(data)
     turn_off(db(), me())
     _others_end()
-    audit("user.two_factor_off", f"user:{me().id}")
+    audit(f"user:{me().id}")
 
 
 @bp.post("/me/two-factor/recovery-codes")
@@ -89,15 +89,20 @@ def disable(data: dict[str, Any]) -> None:
 def renew(data: dict[str, Any]) -> dict[str, list[str]]:
     """Replace the recovery codes, with password and code."""
     _prove_both(data)
-    audit("user.recovery_codes", f"user:{me().id}")
+    audit(f"user:{me().id}")
     return {"recovery_codes": new_recovery_codes(db(), me())}
 
 
 def _prove_both(data: dict[str, Any]) -> None:
     prove_again(data["password"])
+    prove_code(data["code"])
+
+
+def prove_code(code: str) -> None:
+    """Raise ForbiddenError unless a code of the caller's second factor is given."""
     _count_try()
-    if not spend(db(), clock(), services().vault, me(), data["code"]):
-        raise ForbiddenError("this code is not right", field="code")
+    if not (me().two_factor_enabled and spend(db(), clock(), services().vault, me(), code)):
+        raise ForbiddenError("this code is not right", field="code", remedy=NEXT_CODE)
 
 
 def _count_try() -> None:

@@ -64,7 +64,7 @@ def check(data: dict[str, Any]) -> Checked:
         content=made.content,
     )
     done = asks.check(client_id(), _which(data["filter"]))
-    audit("unknown.check", f"messages:{done.rows}")
+    audit(f"messages:{done.rows}")
     return done
 
 

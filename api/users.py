@@ -1,24 +1,27 @@
 """/users: the people who log in, as far as the caller's client may see and change them."""
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from accounts import user_edit, user_queries
 from accounts.audit import record
+from accounts.figures import figures
 from accounts.permission import allowed
-from accounts.user import Role, UserStatus, held_at, role_at
+from accounts.recovery import begin
+from accounts.user import Role, User, UserStatus, held_at, role_at
 from accounts.user_edit import Editor
 from accounts.user_queries import Seen
-from api.context import actor, audit, clock, db, principal, reach
+from api.context import actor, audit, clock, db, principal, reach, services
+from api.letters import link_to
 from api.openapi import Resource
-from api.paging import all_of, by_id, paged
+from api.paging import all_of, by_id, paged, sorted_page
 from api.schemas.page import PageQuery, page_of
 from api.schemas.user import (
     ActivityEntrySchema,
     BulkResultsSchema,
     EmailQuery,
     FindQuery,
+    MadeUserSchema,
     NewUserSchema,
     PermissionsChangeSchema,
     UserBulkSchema,
@@ -34,6 +37,8 @@ bp = Resource("users", about="The people who log in")
 ID = "<int(min=1,max=9223372036854775807):user_id>"
 CHANGES_ALL = "clients:write"
 """The action that shows that a caller's changes reach beyond one client."""
+PROVEN = frozenset({"email", "role"})
+"""What hands an account over, or gives it more: changed only with a proof."""
 
 
 def editor() -> Editor:
@@ -48,10 +53,16 @@ def editor() -> Editor:
     return Editor(role or Role.USER, who.client_id, who.user_id, who.actions)
 
 
+def _require_proof(changes: Mapping[str, Any]) -> None:
+    if PROVEN & changes.keys():
+        principal().require_fresh()
+
+
 def shown(seen: Seen) -> dict[str, Any]:
     """Return a user as they are shown."""
-    names = {name for name in UserSchema().fields if name != "role"}
-    return {name: getattr(seen.user, name) for name in names} | {"role": seen.role.value}
+    own = {"role": seen.role, "status": seen.status}
+    names = UserSchema().fields.keys() - own.keys()
+    return {name: getattr(seen.user, name) for name in names} | own
 
 
 def results(found: Iterable[Any], name: str) -> dict[str, Any]:
@@ -76,31 +87,36 @@ def _problem(error: EngineError | None) -> dict[str, Any] | None:
 def list_users(query: dict[str, Any]) -> dict[str, Any]:
     """List users, oldest first; by role, status, or words of their name or email."""
     role, status = query["role"], query["status"]
-    page = paged(
+    page = sorted_page(
         query,
-        lambda after, limit: user_queries.users_page(
+        User,
+        lambda walk, limit: user_queries.users_page(
             db(),
             reach(),
             role=role and Role(role),
             status=status and UserStatus(status),
             words=query["q"],
-            after=after or 0,
+            walk=walk,
             limit=limit,
         ),
-        lambda seen: seen.user.id,
+        lambda seen: seen.user,
     )
     return page | {"data": [shown(one) for one in page["data"]]}
 
 
 @bp.post("/users")
+@bp.action(CHANGES_ALL)  # a client learns of nobody's account elsewhere: it invites
 @bp.arguments(NewUserSchema)
-@bp.response(201, UserSchema)
+@bp.response(201, MadeUserSchema)
+@bp.fresh
 def create_user(data: dict[str, Any]) -> dict[str, Any]:
-    """Add a user with a role at the client; who has an account already is invited instead."""
+    """Add a user with a role at the client, as a super admin; anybody else invites."""
     email, role = data.pop("email"), Role(data.pop("role"))
     made = user_edit.add_user(db(), clock(), editor=editor(), email=email, role=role, **data)
-    audit("user.create", f"user:{made.user.id}", role=role.value)
-    return shown(made)
+    audit(f"user:{made.user.id}", role=role.value)
+    mails = services().mailer.works
+    link = None if mails else link_to("reset", begin(db(), clock(), made.user))
+    return shown(made) | {"link": link}
 
 
 @bp.get("/users/by-email")
@@ -123,8 +139,9 @@ def search_users(query: dict[str, Any]) -> dict[str, Any]:
 @bp.get("/users/statistics")
 @bp.response(200, UserStatisticsSchema)
 def statistics() -> dict[str, Any]:
-    """Count users by status and role, and how they log in."""
-    return asdict(user_queries.user_statistics(db(), clock(), reach()))
+    """Count users by status and role, and how they log in; of many, as some minutes ago."""
+    count = user_queries.user_statistics
+    return dict(figures(db(), clock(), user_queries.USERS, count, reach()))
 
 
 @bp.post("/users/bulk-edits")
@@ -135,12 +152,14 @@ def edit_many(data: dict[str, Any]) -> dict[str, Any]:
 
     One that the caller cannot see refuses the whole request.
     """
+    changes = data["changes"]
+    _require_proof(changes)
     found = user_edit.bulk_update_users(
         db(),
         clock(),
         editor=editor(),
         user_ids=data["ids"],
-        changes=data["changes"],
+        changes=changes,
         all_or_nothing=data["all_or_nothing"],
     )
     for one in found:
@@ -152,7 +171,8 @@ def edit_many(data: dict[str, Any]) -> dict[str, Any]:
                 actor=actor(),
                 action="user.update",
                 target=f"user:{one.user_id}",
-                fields=sorted(data["changes"]),
+                after={name: changes[name] for name in changes.keys() & user_edit.HERE},
+                fields=sorted(changes),
             )
     return results(found, "user_id")
 
@@ -169,17 +189,19 @@ def get_user(user_id: int) -> dict[str, Any]:
 @bp.response(200, UserSchema)
 def update_user(data: dict[str, Any], user_id: int) -> dict[str, Any]:
     """Change what is given; null empties a field. The role is the one at the caller's client."""
+    _require_proof(data)
     changed = user_edit.update_user(db(), clock(), editor=editor(), user_id=user_id, **data)
-    audit("user.update", f"user:{user_id}", fields=sorted(data))
+    audit(f"user:{user_id}", fields=sorted(data))
     return shown(changed)
 
 
 @bp.delete(f"/users/{ID}")
 @bp.response(204)
+@bp.fresh
 def delete_user(user_id: int) -> None:
     """Delete a user; of one who works for other clients too, only the role here."""
     gone = user_edit.delete_user(db(), clock(), editor=editor(), user_id=user_id)
-    audit("user.delete" if gone else "user.leave", f"user:{user_id}")
+    audit(f"user:{user_id}", action=None if gone else "user.leave")
 
 
 @bp.get(f"/users/{ID}/activity")
@@ -215,11 +237,12 @@ def _permissions(user_id: int) -> dict[str, Any]:
 @bp.put(f"/users/{ID}/permissions")
 @bp.arguments(PermissionsChangeSchema)
 @bp.response(200, UserPermissionsSchema)
-def put_permissions(data: dict[str, Any], user_id: int) -> dict[str, Any]:
+@bp.fresh
+def set_permissions(data: dict[str, Any], user_id: int) -> dict[str, Any]:
     """Let a user do single actions at the caller's client beyond their role."""
     wanted = data["permissions"]
     before = user_edit.set_permissions(
         db(), clock(), editor=editor(), user_id=user_id, actions=wanted
     )
-    audit("user.permissions", f"user:{user_id}", held=before, holds=wanted)
+    audit(f"user:{user_id}", held=before, holds=wanted)
     return _permissions(user_id)

@@ -22,10 +22,5 @@ def install(app: Flask) -> None:
     def viewer(name: str) -> Response:
         """Show the API and send what is filled in."""
         file = FOLDER / (FILES.get(name) or abort(404))
-        headers = {
-            "Content-Security-Policy": POLICY,
-            "Cache-Control": "no-cache",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
         return Response(file.read_bytes(), 200, headers, mimetype=KINDS[file.suffix])

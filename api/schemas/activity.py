@@ -1,10 +1,11 @@
 """What members do, as the API reads and shows it."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from api.refusal import refusals, wrong
 from api.schemas.field import Instant, id_field, money
 from members.order import OrderKind
 from members.tracking import MAX_MESSAGE_ID, MAX_NAME, Refused
@@ -44,21 +45,11 @@ class Each(fields.List[Any]):
         try:
             return self.inner.deserialize(one, **kwargs)
         except ValidationError as error:
-            [(field, message), *more] = _flat(error.messages)
-            others = "".join(f"; {name}: {text}" for name, text in more)
-            return Refused(index, field or "event", message + others)
-
-
-def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Return nested messages by dotted field."""
-    if isinstance(messages, Mapping):
-        for name, inner in messages.items():
-            yield from _flat(inner, path if name == "_schema" else f"{path}.{name}".strip("."))
-    elif isinstance(messages, list):
-        for inner in messages:
-            yield from _flat(inner, path)
-    else:
-        yield path, str(messages)
+            schema = cast("fields.Nested", self.inner).schema
+            first, *more = refusals(error.messages, "", schema)
+            field = first["pointer"].strip("/").replace("/", ".") or "event"
+            message = "; ".join(one["detail"] for one in (first, *more))
+            return Refused(index, field, message, first.get("remedy"))
 
 
 class TrackSchema(Schema):
@@ -77,6 +68,7 @@ class RefusedSchema(Schema):
     index = fields.Integer(required=True)
     field = fields.String(required=True)
     message = fields.String(required=True)
+    remedy = fields.String(allow_none=True)
 
 
 class TrackedSchema(Schema):
@@ -124,7 +116,7 @@ class OrderRequestSchema(Schema):
     def _names_one(self, data: Mapping[str, Any], **kwargs: Any) -> None:
         del kwargs
         if ("member" in data) == ("member_id" in data):
-            raise ValidationError("Give either member or member_id.", "member")
+            raise wrong("it takes one of member and member_id", "give one of the two", "member")
 
 
 class RefundRequestSchema(Schema):

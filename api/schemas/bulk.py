@@ -31,6 +31,9 @@ class BulkEditSchema(Schema):
     changed = fields.Integer(required=True)
     unchanged = fields.Integer(required=True)
     failed = fields.Integer(required=True)
+    error = fields.String(
+        allow_none=True, metadata={"description": "why it could not go on, when it has failed"}
+    )
     actor = fields.String(allow_none=True)
     created_at = Instant(required=True)
     finished_at = Instant(allow_none=True)

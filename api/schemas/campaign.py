@@ -34,6 +34,9 @@ class CampaignChangesSchema(Schema):
     cost_per_message = money(allow_none=True)
     expected_revenue = money(allow_none=True)
     conversion_goal = fields.String(allow_none=True, validate=validate.Length(max=100))
+    tracking = fields.Boolean(
+        metadata={"description": "false: links are not rewritten, and there is no open pixel"}
+    )
     tags = Tags
 
 

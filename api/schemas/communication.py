@@ -53,18 +53,53 @@ class CommunicationSchema(Schema):
     clicked_at = Instant(allow_none=True)
     replied_at = Instant(allow_none=True)
     failed_at = Instant(allow_none=True)
+    content_removed_at = Instant(
+        allow_none=True,
+        metadata={"description": "since when nobody keeps what it said: it cannot go again"},
+    )
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
+
+
+class WaitSchema(Schema):
+    """A stretch of time in which nothing happened to a message."""
+
+    since = Instant(required=True)
+    until = Instant(required=True)
+    seconds = fields.Float(required=True)
+    why = fields.String(
+        required=True, metadata={"description": "`not recorded` where nothing says it"}
+    )
 
 
 class MomentSchema(Schema):
     """One line of a message's story."""
 
-    at = Instant(required=True)
+    at = Instant(
+        required=True, metadata={"description": "of a receipt, by the provider's own clock"}
+    )
     what = fields.String(required=True)
     source = fields.String(required=True)
     detail = fields.String(allow_none=True)
     machine = fields.Boolean(required=True)
+    told_at = Instant(
+        allow_none=True,
+        required=True,
+        metadata={"description": "when we heard of it, where that was over a minute later"},
+    )
+    ahead_seconds = fields.Float(
+        allow_none=True,
+        required=True,
+        metadata={
+            "description": "how much earlier the provider's time is than it can have left; "
+            "the line stands where it belongs"
+        },
+    )
+    waits = fields.List(
+        fields.Nested(WaitSchema),
+        required=True,
+        metadata={"description": "what the time since the moment before was spent with"},
+    )
 
 
 class StorySchema(CommunicationSchema):
@@ -181,13 +216,23 @@ class ProviderSchema(Schema):
     created_at = Instant(required=True)
 
 
-class NewProviderSchema(Schema):
+class ProviderChangesSchema(Schema):
+    """What to change of a provider account."""
+
+    name = fields.String(validate=validate.Length(min=1, max=100))
+    config = fields.Dict(
+        keys=fields.String(),
+        metadata={"description": "single settings; null takes one out, what is left out stays"},
+    )
+    window = fields.Integer(allow_none=True, strict=True, validate=validate.Range(1, 1000))
+
+
+class NewProviderSchema(ProviderChangesSchema):
     """A provider account to add."""
 
     name = fields.String(required=True, validate=validate.Length(min=1, max=100))
     adapter = fields.String(required=True, validate=validate.Length(min=1, max=24))
     config = fields.Dict(keys=fields.String(), required=True)
-    window = fields.Integer(allow_none=True, strict=True, validate=validate.Range(1, 1000))
 
 
 STATUSES = validate.OneOf([status.value for status in Status])

@@ -8,7 +8,7 @@ from accounts.endpoint import MAX_URL
 from accounts.news import MAX_TYPES, News
 from accounts.outbox import DeliveryState
 from api.schemas.field import Instant
-from api.schemas.page import PageQuery
+from api.schemas.page import PageQuery, sort_by
 
 Url = validate.Length(min=8, max=MAX_URL)
 About = validate.Length(max=200)
@@ -83,6 +83,12 @@ class EndpointSchema(Schema):
     updated_at = Instant(required=True)
 
 
+class EndpointsQuery(PageQuery):
+    """How endpoints are listed."""
+
+    sort = sort_by("id", "created_at")
+
+
 class DeliveryQuery(PageQuery):
     """Which deliveries are meant."""
 
@@ -127,3 +133,7 @@ class ReplayedSchema(Schema):
     """How many go again."""
 
     replayed = fields.Integer(required=True)
+    more = fields.Boolean(
+        required=True,
+        metadata={"description": "there may be more: ask again. The oldest go first"},
+    )

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate, validates_schema
 
+from api.refusal import wrong
 from api.schemas.field import MAX_ID, Digits, Instant, id_field
 from api.schemas.journeys import Key, Number
 from api.schemas.page import PageQuery
@@ -111,7 +112,7 @@ class EnrolSchema(Schema):
     def one_way(self, data: dict[str, Any], **_: object) -> None:
         """Ask for one of them."""
         if ("members" in data) == ("segment_id" in data):
-            raise ValidationError("give either members or segment_id", "members")
+            raise wrong("it takes one of members and segment_id", "give one of the two", "members")
 
 
 class EnteredSchema(Schema):
@@ -122,7 +123,7 @@ class EnteredSchema(Schema):
 
 
 class EnrolledSchema(Schema):
-    """Who was let in, and how many were not: inside already, not meant, or not yours."""
+    """Who was let in, and how many were not: inside already, or not meant."""
 
     entered = fields.List(fields.Nested(EnteredSchema), required=True)
     left_out = fields.Integer(required=True)
@@ -145,7 +146,7 @@ class EnrolmentsMeantSchema(Schema):
     def ids_alone(self, data: dict[str, Any], **_: object) -> None:
         """Ask for ids alone: an id that something else left out would look like one of nobody."""
         if "ids" in data and len(data) > 1:
-            raise ValidationError("give ids, or what applies to them", "ids")
+            raise wrong("ids stand alone", "give ids, or what applies to them", "ids")
 
 
 class InterventionSchema(Schema):
@@ -161,7 +162,9 @@ class InterventionSchema(Schema):
     def somewhere(self, data: dict[str, Any], **_: object) -> None:
         """Ask for a step where one is needed, and nowhere else."""
         if (data.get("do") == "move") != (data.get("to") is not None):
-            raise ValidationError("a move needs the key of a step, nothing else does", "to")
+            raise wrong(
+                "a move needs the key of a step, nothing else does", "give to with move alone", "to"
+            )
 
 
 class IntervenedSchema(Schema):

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 from werkzeug.datastructures import FileStorage
 
 from api import body
+from api.refusal import wrong
 
 MAX_ID = 2**63 - 1
 MAX_AMOUNT = Decimal(10) ** 10
@@ -29,7 +30,7 @@ def money(**kwargs: Any) -> fields.Decimal:
 
 def _affordable(amount: Decimal) -> None:
     if abs(amount) >= MAX_AMOUNT:
-        raise ValidationError("Must have at most ten digits before the point.")
+        raise wrong("this amount is too large", "give at most ten digits before the point")
 
 
 class Instant(fields.AwareDateTime):
@@ -42,7 +43,7 @@ class Instant(fields.AwareDateTime):
                 return found.astimezone(UTC)
         except OverflowError:  # the offset leads out of what a datetime holds
             pass
-        raise ValidationError("Not a time between 1900 and 9000.")
+        raise wrong("this instant is too far away", "give one from 1900 to 8999")
 
 
 class Digits(fields.Integer):
@@ -57,11 +58,9 @@ class Digits(fields.Integer):
 class FilePart(fields.Raw):
     """A part of a form that is a file."""
 
-    default_error_messages = {"invalid": "Not a file."}  # noqa: RUF012  (marshmallow's own form)
-
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> FileStorage:
         if not isinstance(value, FileStorage):
-            raise self.make_error("invalid")
+            raise wrong("this part is no file", "send the file itself")
         return value
 
 
@@ -74,6 +73,6 @@ class JsonPart(fields.Nested):
         try:
             inner = json.loads(value)
         except (TypeError, ValueError, RecursionError):
-            raise ValidationError("Not a JSON object.") from None
+            raise wrong("this part is not JSON", "send an object: {…}") from None
         body.check(inner)
         return super()._deserialize(inner, attr, data, partial=partial, **kwargs)

@@ -2,11 +2,17 @@
 
 from marshmallow import Schema, fields, validate
 
+from api.refusal import wrong
 from api.schemas.field import FilePart, Instant, JsonPart
 from api.schemas.member import CHANNELS
 from api.schemas.page import Tags
 from members.guess import Certainty
 from members.upsert import Existing
+
+
+def _country(text: str) -> None:
+    if not (len(text) == 2 and text.isascii() and text.isupper()):
+        raise wrong("this is no country's code", "give its two capital letters, such as US")
 
 
 class ImportOptionsSchema(Schema):
@@ -49,7 +55,10 @@ class ImportOptionsSchema(Schema):
     )
     decimal = fields.String(load_default=".", validate=validate.OneOf((".", ",")))
     country = fields.String(
-        allow_none=True, load_default=None, validate=validate.Regexp(r"\A[A-Z]{2}\Z")
+        allow_none=True,
+        load_default=None,
+        validate=_country,
+        metadata={"pattern": "^[A-Z]{2}$", "example": "US"},
     )
     tags = Tags
     consent_channels = fields.List(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate, validates_schema
 
+from api.refusal import wrong
 from api.schemas.campaign import FindingSchema
 from api.schemas.field import Digits, Instant
 from api.schemas.page import PageQuery
@@ -33,7 +34,7 @@ class DraftSchema(Schema):
     def one_face(self, data: dict[str, Any], **_: object) -> None:
         """Ask for one of them."""
         if ("text" in data) == ("journey" in data):
-            raise ValidationError("give either text or journey", "text")
+            raise wrong("it takes one of text and journey", "give one of the two", "text")
 
 
 class MistakeSchema(Schema):

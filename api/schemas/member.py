@@ -36,7 +36,9 @@ class ConsentSchema(Schema):
     topic = fields.String(load_default="marketing", validate=validate.Length(min=1, max=64))
     state = fields.Enum(ConsentState, by_value=True, required=True)
     source = fields.String(load_default="api", validate=validate.Length(min=1, max=64))
-    wording = fields.String(allow_none=True, load_default=None, load_only=True)
+    wording = fields.String(
+        allow_none=True, load_default=None, load_only=True, validate=validate.Length(max=10_000)
+    )
     occurred_at = Instant(allow_none=True, load_default=None)
 
 
@@ -234,6 +236,10 @@ class MemberStatisticsSchema(Schema):
     by_tier = fields.List(fields.Nested(FigureSchema))
     reachable = fields.List(fields.Nested(FigureSchema))
     consented = fields.List(fields.Nested(FigureSchema))
+    counted_at = Instant(
+        required=True,
+        metadata={"description": "now, or for many some minutes ago"},
+    )
 
 
 class SuppressionSchema(Schema):

@@ -1,12 +1,13 @@
 """Pages: the envelope of every list, and the parameters that walk it."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar
 
 from flask import has_request_context, request
-from marshmallow import Schema, fields, post_dump, validate
+from marshmallow import Schema, fields, post_dump, post_load, validate
 
-from api.schemas.field import Digits
+from api.schemas.field import Digits, Instant
 from core.condition.check import nearest
 from core.errors import InvalidError
 from core.page import DEFAULT_LIMIT, MAX_LIMIT
@@ -40,6 +41,39 @@ def sort_by(usual: str, *more: str) -> fields.String:
         validate=validate.OneOf(names),
         metadata={"description": "a field to sort by, with - the other way round"},
     )
+
+
+def instant_of(what: str) -> Instant:
+    """Return a parameter that is a time."""
+    return Instant(load_default=None, metadata={"description": what})
+
+
+class CreatedQuery(PageQuery):
+    """A list of which the rows of a time can be asked for; they are then sorted by that time."""
+
+    created_since = instant_of("created then or later")
+    created_until = instant_of("created before then")
+
+    @post_load(pass_original=True)
+    def in_their_order(
+        self, query: dict[str, Any], given: Mapping[str, Any], **_: object
+    ) -> dict[str, Any]:
+        """Sort by the time that is asked for, in the list's own direction, unless told how."""
+        told = [name[:-6] for name in SPANS if query.get(name) is not None]
+        if told and "sort" not in given:
+            query["sort"] = f"{'-' if query['sort'].startswith('-') else ''}{told[0]}_at"
+        return query
+
+
+class ChangedQuery(CreatedQuery):
+    """Likewise, by when they were changed last."""
+
+    updated_since = instant_of("changed then or later")
+    updated_until = instant_of("changed before then")
+
+
+SPANS = ("updated_since", "updated_until", "created_since", "created_until")
+"""The filters of time; of several, the first says how the list is sorted."""
 
 
 class PageSchema(Schema):

@@ -73,7 +73,7 @@ class CostSchema(Schema):
 
 
 class LinkSchema(Schema):
-    """A link, and from how many messages people followed it."""
+    """A link, and from how many of the newest messages people followed it."""
 
     url = fields.String(required=True)
     clicked = fields.Integer(required=True)
@@ -88,9 +88,18 @@ class EngagementSchema(Schema):
     replied = fields.Integer(required=True)
     machine_read = fields.Integer(required=True)
     machine_clicked = fields.Integer(required=True)
-    links = fields.List(fields.Nested(LinkSchema), required=True)
+    links = fields.List(
+        fields.Nested(LinkSchema),
+        required=True,
+        metadata={
+            "description": "the 20 most followed of the newest 5,000 messages that somebody read, "
+            "clicked or answered; exact where they are no more"
+        },
+    )
     seconds = share("from sent to the first reading, click or answer: the median")
-    sample = fields.Integer(required=True)
+    sample = fields.Integer(
+        required=True, metadata={"description": "how many `seconds` and `hours` are of"}
+    )
     hours = fields.List(fields.Integer(), required=True)
     timezone = fields.String(required=True)
 
@@ -165,6 +174,10 @@ class FailureSchema(Schema):
     cause = fields.String(required=True)
     action = fields.String(required=True)
     retryable = fields.Integer(required=True)
+    content_removed = fields.Integer(
+        required=True,
+        metadata={"description": "would be retryable, but nobody keeps any longer what they said"},
+    )
 
 
 class RetrySchema(Schema):
@@ -182,4 +195,7 @@ class RetriedSchema(Schema):
     """What a retry did, or would do."""
 
     rows = fields.Integer(required=True)
+    content_removed = fields.Integer(
+        required=True, metadata={"description": "left out, as their content was removed"}
+    )
     dry_run = fields.Boolean(required=True)

@@ -1,7 +1,8 @@
 """Scores, tiers and advice as the API shows and reads them."""
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate, validates_schema
 
+from api.refusal import wrong
 from api.schemas.field import Instant
 from api.schemas.page import PageQuery
 from api.schemas.segment import RuleSchema, one_of_two
@@ -141,7 +142,7 @@ class NearQuery(PageQuery):
     def earned(self, data: dict[str, object], **_: object) -> None:
         """Refuse basic: everybody has at least that."""
         if data.get("tier") is Tier.BASIC:
-            raise ValidationError("nobody is below basic", "tier")
+            raise wrong("nobody is below basic", "ask for a higher tier", "tier")
 
 
 class NearSchema(Schema):

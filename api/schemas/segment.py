@@ -1,7 +1,8 @@
 """Segments and rules."""
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate, validates_schema
 
+from api.refusal import wrong
 from api.schemas.field import Digits, Instant, id_field
 from api.schemas.member import MemberSchema
 from api.schemas.page import Name
@@ -40,7 +41,11 @@ class NewSegmentSchema(RuleSchema):
         if "members" not in data:
             one_of_two(data)
         elif data["kind"] is not SegmentKind.STATIC or "rule" in data or "text" in data:
-            raise ValidationError("only a static segment has a list, and then no rule", "members")
+            raise wrong(
+                "only a static segment has a list, and then no rule",
+                "leave members or the rule out",
+                "members",
+            )
 
 
 class SegmentChangesSchema(RuleSchema):
@@ -83,7 +88,7 @@ class RuleQuestionSchema(RuleSchema):
 def one_of_two(data: dict[str, object]) -> None:
     """Raise ValidationError unless exactly one of `rule` and `text` is given."""
     if ("rule" in data) == ("text" in data):
-        raise ValidationError("give either rule or text", "rule")
+        raise wrong("it takes one of rule and text", "give one of the two", "rule")
 
 
 class SegmentSchema(Schema):

@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from api.refusal import Said, wrong
 from api.schemas.field import Instant, id_field
 from api.schemas.page import Name
 from channels.channel import Channel
@@ -37,6 +38,12 @@ class NewTemplateSchema(WordingSchema):
     channel = fields.Enum(Channel, by_value=True, required=True)
 
 
+class TemplateChangesSchema(Schema):
+    """What to change of a template; a wording is changed by a new version."""
+
+    name = fields.String(required=True, validate=Name)
+
+
 class TemplateSchema(Schema):
     """A template and its newest wording."""
 
@@ -62,12 +69,11 @@ class PreviewSchema(Schema):
     def one_person(self, data: dict[str, Any], **_: object) -> None:
         """Ask for the values once, and flat."""
         if "member_id" in data and "sample" in data:
-            raise ValidationError("give either member_id or sample", "sample")
+            raise wrong("it takes one of member_id and sample", "give one of the two", "sample")
         for name, value in data.get("sample", {}).items():
             if not (value is None or isinstance(value, str | int | float | bool)):
-                raise ValidationError(
-                    {"sample": {name: ["Not text, number, true, false or null."]}}
-                )
+                said = Said(f"{name} is a list or an object", "give text, a number, true or false")
+                raise ValidationError({"sample": {name: [said]}})
 
 
 class FacesSchema(Schema):

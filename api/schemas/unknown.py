@@ -20,6 +20,9 @@ class UnknownGroupSchema(Schema):
     rows = fields.Integer(required=True)
     oldest = Instant(required=True, metadata={"description": "since when the first is unknown"})
     newest = Instant(required=True)
+    content_removed = fields.Integer(
+        required=True, metadata={"description": "cannot be sent again: their content was removed"}
+    )
 
 
 class UnknownSchema(Schema):

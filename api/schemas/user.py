@@ -6,7 +6,7 @@ from accounts.profile import ASSIGNABLE, MAX_NAME
 from accounts.user import Role, UserStatus
 from accounts.user_edit import MAX_BULK
 from api.schemas.field import Digits, Instant, id_field
-from api.schemas.page import PageQuery
+from api.schemas.page import CreatedQuery, sort_by
 
 RoleName = validate.OneOf([role.value for role in Role])
 Words = validate.Length(min=1, max=100)
@@ -66,7 +66,19 @@ class UserSchema(ProfileSchema):
     updated_at = Instant(required=True)
 
 
-class UsersQuery(PageQuery):
+class MadeUserSchema(UserSchema):
+    """A user who was just added."""
+
+    link = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "where they set their first password, within seven days: to hand on "
+            "where no mail server is configured, in this answer only"
+        },
+    )
+
+
+class UsersQuery(CreatedQuery):
     """Which users."""
 
     role = fields.String(load_default=None, validate=RoleName)
@@ -78,6 +90,7 @@ class UsersQuery(PageQuery):
         validate=Words,
         metadata={"description": "words that the name or email holds"},
     )
+    sort = sort_by("id", "email", "created_at")
 
 
 class FindQuery(Schema):
@@ -104,6 +117,10 @@ class UserStatisticsSchema(Schema):
     never_logged_in = fields.Integer(required=True)
     logged_in_lately = fields.Integer(required=True)
     created_lately = fields.Integer(required=True)
+    counted_at = Instant(
+        required=True,
+        metadata={"description": "now, or for many some minutes ago"},
+    )
 
 
 class UserBulkSchema(Schema):
