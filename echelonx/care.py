@@ -16,6 +16,7 @@ from communications.tally import Tally
 from core.clock import Clock, ticking
 from core.db import Sessions, read, write
 from core.log import get
+from core.planner import meet_tables
 from echelonx.lanes import Lanes
 from members.bulk import advance_bulk, bulk_waits
 
@@ -27,6 +28,8 @@ EXPIRE_SECONDS = 300.0
 """It may read all that waits for paused accounts, and nobody waits for it."""
 SEAL_SECONDS = 2.0
 """Entries of the audit log wait so long, at most, to be sealed into their chain."""
+MEET_SECONDS = 10.0
+"""PostgreSQL plans badly for so long, at most, over a table that was filled a moment ago."""
 PARKED_SECONDS = 2.0
 """A receipt overtakes the commit it belongs to by milliseconds, not by minutes."""
 
@@ -61,6 +64,7 @@ class Care:
         self._expire = Every(EXPIRE_SECONDS)
         self._parked = Every(PARKED_SECONDS)
         self._seal = Every(SEAL_SECONDS)
+        self._meet = Every(MEET_SECONDS)
 
     def unit(self) -> bool:
         """Do what is due; there is more only while a bulk edit goes on."""
@@ -80,6 +84,9 @@ class Care:
                 effects.run(session, self._clock, effects.of(matched))
         if self._seal.due():
             self._seal_audit()
+        if self._meet.due():
+            with write(self._sessions) as session:
+                meet_tables(session)
         with read(self._sessions) as session:
             waiting = bulk_waits(session)
         if waiting:

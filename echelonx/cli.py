@@ -61,11 +61,12 @@ COMMANDS = {
     "client": ("echelonx.commands.client", "Companies and shops: add, list, usage, export."),
     "endpoint": ("echelonx.commands.endpoint", "Tell URLs of your own what happens."),
     "retention": ("echelonx.commands.retention", "How long data is kept; forget what is older."),
+    "rotate-key": ("echelonx.commands.rotate", "Seal stored secrets under a new key."),
     "key": ("echelonx.commands.access", "API keys."),
     "user": ("echelonx.commands.user", "People who log in: add, invite, list, change, suspend."),
     "simulator": ("echelonx.commands.simulator", "Providers on this machine that only pretend."),
 }
-ATTRIBUTES = {"import": "import_"}
+ATTRIBUTES = {"import": "import_", "rotate-key": "rotate_key"}
 """Where the function cannot have the command's name."""
 
 

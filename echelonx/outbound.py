@@ -18,7 +18,18 @@ from core.log import get
 from echelonx.wiring import Services
 from scheduling.bell import LocalBell
 from scheduling.pump import Pump
-from webhooks.outbound import THROTTLING, TIRED, Answer, Post, Turn, claim, is_due, note
+from webhooks.outbound import (
+    THROTTLING,
+    TIRED,
+    Answer,
+    Post,
+    Turn,
+    claim,
+    give_up,
+    is_due,
+    is_forsaken,
+    note,
+)
 
 log = get(__name__)
 
@@ -50,13 +61,18 @@ class Outbound:
         self._held = held
 
     def unit(self) -> bool:
-        """Take one endpoint's turn; say whether there may be more."""
+        """Take one endpoint's turn, or give up what waits for none; say whether there is more."""
         sessions, clock = self._services.sessions, self._services.clock
         if self._held():
             return False
         with read(sessions) as session:
-            if not is_due(session, clock, slow=self._slow):
-                return False
+            due = is_due(session, clock, slow=self._slow)
+            forsaken = self._slow and is_forsaken(session, clock)
+        if forsaken:
+            with write(sessions) as session:
+                give_up(session, clock)
+        if not due:
+            return forsaken
         with write(sessions) as session:
             turn = claim(session, clock, self._services.vault, slow=self._slow)
         if turn is None:

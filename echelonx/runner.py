@@ -94,6 +94,7 @@ class Runner:
             interval=services.settings.pump_seconds,
             held=self._guard.held,
         )
+        self._exporters = Exporters(services)
         self._pumps = self._made_pumps() if Role.WORKER in self.roles else []
         self._heart = Pump("heart", self._beat, bell=LocalBell(), interval=BEAT_SECONDS)
         self._ticker: Ticker | None = None
@@ -142,6 +143,7 @@ class Runner:
             log.warning("threads outlast the stop", count=ended.count(False))
             return False
         self._dispatcher.close()
+        self._exporters.close()
         self._guard.end()
         with write(self._services.sessions) as session:
             leave(session, name=self.name)
@@ -189,7 +191,7 @@ class Runner:
             Pump("scores", Scoring(services).unit, bell=LocalBell(), interval=SCORE_SECONDS),
             Pump("awards", Awards(services).unit, bell=LocalBell(), interval=interval),
             Pump("imports", Importers(services).unit, bell=bell, interval=soon),
-            Pump("exports", Exporters(services).unit, bell=bell, interval=soon),
+            Pump("exports", self._exporters.unit, bell=bell, interval=soon),
             *journey_pumps(services, held=self._guard.held),
             *outbound_pumps(services, held=self._guard.held),
         ]

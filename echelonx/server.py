@@ -9,11 +9,14 @@ from typing import Any
 from flask import Flask
 from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import WSGITask
 
 from core.errors import ConflictError
 
 BACKLOG = 1024
+MAX_HEADER = 32 * 1024
+"""Bytes of a request's line and headers; 431 beyond."""
 LOOK_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
 """A request waits for the disk and for sockets some ten times, in microseconds, and each time may
@@ -43,7 +46,23 @@ class _Task(WSGITask):  # type: ignore[misc]  # waitress has no types
             super().set_close_on_finish()
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses a request whose end a proxy before us could see elsewhere than we do (B096).
+
+    Waitress reads one with both a length and chunks by its chunks, and leaves the connection open.
+    """
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the headers. Raises ParsingError (400)."""
+        super().parse_header(header_plus)
+        both = self.chunked and "CONTENT_LENGTH" in self.headers
+        unread = "TRANSFER_ENCODING" in self.headers  # a version that knows no chunks
+        if both or unread or self.version not in ("1.0", "1.1"):
+            raise ParsingError("nobody can tell where this request ends")
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
     task_class = _Task
 
 
@@ -61,6 +80,7 @@ class WebServer:
             sockets=[listening],
             threads=threads,
             ident=None,
+            max_request_header_size=MAX_HEADER,
             clear_untrusted_proxy_headers=False,  # the application knows whom to believe
         )
         self._server.channel_class = _Channel

@@ -3,24 +3,28 @@
 A round every ten minutes: months of events are made ready, then each task does a slice in a
 transaction of its own and goes to the end of the line, until none has more to do. A backlog of
 years thus keeps no task from its turn, and the thread is never silent for longer than a slice.
+Counts of messages are joined every minute: while much is sent there are thousands a second, which
+whoever asks for statistics has to add up.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy.orm import Session
 
 from accounts import audit_chain, idempotency
 from accounts.leftovers import forget_leftovers, leftover
+from communications.day import join_days
+from communications.standstill import FORGOTTEN_AT_ONCE as FORGOTTEN_STANDSTILLS
+from communications.standstill import forget_standstills
 from core.clock import Clock
 from core.db import Sessions, write
 from echelonx.care import Every
+from echelonx.figures import next_figures
 from members import traces
 from members.partition import make_months
 from webhooks import retention
 from webhooks.delivery import FORGOTTEN_AT_ONCE, forget_deliveries
-
-ROUND_SECONDS = 600.0
 
 Task = Callable[[Session, Clock], bool]
 """Does one slice, and says whether there may be more."""
@@ -43,6 +47,10 @@ def _deliveries(session: Session, clock: Clock) -> bool:
     return forget_deliveries(session, clock) >= FORGOTTEN_AT_ONCE
 
 
+def _standstills(session: Session, clock: Clock) -> bool:
+    return forget_standstills(session, clock) >= FORGOTTEN_STANDSTILLS
+
+
 def _keys(session: Session, clock: Clock) -> bool:
     return idempotency.forget_expired(session, clock) >= idempotency.SLICE
 
@@ -54,9 +62,19 @@ def _leftovers(session: Session, clock: Clock) -> bool:
     return waits
 
 
-TASKS: tuple[Task, ...] = (
-    _make_months, retention.step, _of_no_client, _sweep, _deliveries, _keys, _leftovers,
-)  # fmt: skip
+def _join_days(session: Session, clock: Clock) -> bool:
+    del clock
+    return join_days(session)
+
+
+ROUNDS: Mapping[float, tuple[Task, ...]] = {
+    # seconds: what is done so often
+    60.0: (_join_days,),
+    600.0: (
+        _make_months, next_figures, retention.step, _of_no_client, _sweep, _deliveries,
+        _standstills, _keys, _leftovers,
+    ),
+}  # fmt: skip
 
 
 class Tidying:
@@ -65,15 +83,16 @@ class Tidying:
     def __init__(self, sessions: Sessions, clock: Clock) -> None:
         self._sessions = sessions
         self._clock = clock
-        self._round = Every(ROUND_SECONDS)
+        self._rounds = [(Every(seconds), tasks) for seconds, tasks in ROUNDS.items()]
         self._left: deque[Task] = deque()
 
     def unit(self) -> bool:
         """Do one slice; say whether there is more. A task that raises waits for the next round."""
+        for every, tasks in self._rounds:
+            if every.due():
+                self._left.extend(task for task in tasks if task not in self._left)
         if not self._left:
-            if not self._round.due():
-                return False
-            self._left.extend(TASKS)
+            return False
         task = self._left.popleft()
         with write(self._sessions) as session:
             more = task(session, self._clock)

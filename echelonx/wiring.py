@@ -21,7 +21,7 @@ from core.clock import Clock, SystemClock
 from core.db import Sessions, open_engine
 from core.http import Egress
 from core.redis_buckets import RedisBuckets
-from core.secret import Vault, derive, load_key
+from core.secret import Vault, derive, load_key, vault_of
 from core.settings import Settings
 from core.token import Signer
 from echelonx.mailer import SmtpMailer
@@ -105,7 +105,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
         clock=clock,
         engine=engine,
         sessions=sessions,
-        vault=Vault(key),
+        vault=vault_of(settings),
         hasher=AddressHasher(derive(key, "addresses")),
         signer=signer,
         references=References(signer),

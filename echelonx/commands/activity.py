@@ -11,10 +11,11 @@ from uuid import uuid4
 import click
 from sqlalchemy.orm import Session
 
+from accounts.audit import record
 from accounts.client import Client
 from core.db import read, write
 from core.errors import InvalidError
-from echelonx.commands.output import answer, as_json, facts, note, table
+from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 from members.order import Order
 from members.queries import member as member_by_id
@@ -22,9 +23,13 @@ from members.queries import member_by_key
 from members.spending import Recorded, record_order, record_refund
 from members.tracking import ToldEvent, member_told
 from members.tracking import track as track_events
+from webhooks.collected import opened as opened_body
 from webhooks.dropped import drops
+from webhooks.stuck import REPLAYED_AT_ONCE, replay_stuck, stuck, stuck_page
 
 PROBLEM = 1
+ACTOR = "cli"
+STUCK = ("id", "key_id", "kind", "events", "tries", "received_at")
 DROPPED = ("day", "kind", "reason", "count", "detail", "message_id", "key_id", "last_at")
 
 
@@ -53,7 +58,7 @@ member_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def event() -> None:
     """Tell of what members do."""
 
@@ -123,7 +128,59 @@ def dropped(client_id: int | None, as_json: bool) -> None:
     answer(values, lambda: table(DROPPED, rows), as_json=as_json)
 
 
-@click.group()
+@event.command("stuck")
+@click.option("--id", "stuck_id", type=int, help="Show what this one says.")
+@client_option
+@as_json
+def show_stuck(stuck_id: int | None, client_id: int | None, as_json: bool) -> None:
+    """Show requests of your programs whose events could not be applied, newest first.
+
+    \b
+    echelonx event stuck
+    echelonx event stuck --id 7
+    """
+    with opened() as services, read(services.sessions) as session:
+        client = chosen(session, client_id)
+        if stuck_id is not None:
+            found = stuck(session, client.id, stuck_id)
+            body = opened_body(services.vault, found).decode("utf-8", "replace")
+            told = {name: getattr(found, name) for name in STUCK} | {"body": body}
+            answer(told, facts(told), as_json=as_json)
+            return
+        rows = [
+            [getattr(one, name) for name in STUCK]
+            for one in stuck_page(session, client.id, limit=1000)
+        ]
+    values = [dict(zip(STUCK, row, strict=True)) for row in rows]
+    answer(values, lambda: table(STUCK, rows), as_json=as_json)
+
+
+@event.command()
+@click.option("--id", "ids", type=int, multiple=True, help="This one; without, all of them.")
+@client_option
+@as_json
+def replay(ids: tuple[int, ...], client_id: int | None, as_json: bool) -> None:
+    """Apply events again that could not be applied. What was applied before changes nothing.
+
+    \b
+    echelonx event replay --id 7
+    """
+    count, more = 0, True
+    with opened() as services:
+        while more:
+            with write(services.sessions) as session:
+                where = chosen(session, client_id).id
+                some = replay_stuck(session, services.clock, where, ids or None)
+                record(
+                    session, services.clock, client_id=where, actor=ACTOR,
+                    action="stuck_event.replay", target=f"client:{where}", requests=some,
+                )  # fmt: skip
+            count, more = count + some, not ids and some == REPLAYED_AT_ONCE
+    values = {"replayed": count}
+    answer(values, facts(values), as_json=as_json)
+
+
+@click.group(cls=Group)
 def order() -> None:
     """Tell of orders and refunds. An id that is known changes nothing."""
 

@@ -9,13 +9,13 @@ from accounts.audit import AuditEntry, entries_page
 from accounts.audit_chain import Verdict, chains, export_lines, verify, verify_lines
 from core.db import read
 from core.errors import InvalidError
-from echelonx.commands.output import answer, as_json, table
+from echelonx.commands.output import Group, answer, as_json, table
 from echelonx.commands.workspace import chosen, client_option, opened
 
 BROKEN = 1
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Who did what; and proof that nobody changed it."""
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from campaigns.queries import campaigns_page
 from campaigns.run import Run, RunStatus
 from campaigns.statistics import run_statistics
 from core.db import read, write
-from echelonx.commands.output import answer, as_json, facts, note, table
+from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 from echelonx.wiring import Services
 
@@ -33,7 +34,7 @@ Deed = Callable[..., Campaign]
 campaign_id = click.argument("campaign_id", type=int)
 
 
-@click.group()
+@click.group(cls=Group)
 def campaign() -> None:
     """Check, launch, watch and stop campaigns."""
 
@@ -126,7 +127,7 @@ def launch(campaign_id: int, watching: bool, client_id: int | None, as_json: boo
 @as_json
 def pause(campaign_id: int, client_id: int | None, as_json: bool) -> None:
     """Stop sending until `resume`; what is on its way ends."""
-    _control(control.pause, campaign_id, client_id, as_json=as_json)
+    _control(partial(control.pause, actor="cli"), campaign_id, client_id, as_json=as_json)
 
 
 @campaign.command()

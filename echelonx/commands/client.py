@@ -1,8 +1,5 @@
 """`client`: the companies and shops of this installation."""
 
-import json
-import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +7,20 @@ import click
 
 from accounts.audit import record
 from accounts.client import ClientStatus, SubscriptionTier, create_client
-from accounts.client_data import Stored, stored
+from accounts.client_archive import ClientArchive
+from accounts.client_data import stored
 from accounts.client_edit import change_tier
 from accounts.client_queries import clients_page, expiring_contracts
-from campaigns.spending import spend
-from campaigns.spending import usage as usage_of
-from core.db import read, write
-from echelonx.commands.output import answer, as_json, facts, plain, table
+from campaigns import spending
+from core.db import read, snapshot, write
+from echelonx.commands.output import Group, answer, as_json, facts, table
 from echelonx.commands.workspace import chosen, client_option, opened
 
 ACTOR = "cli"
-PACKED = zipfile.ZIP_DEFLATED
 COLUMNS = ("id", "name", "status", "subscription_tier", "contract_end", "monthly_spend_limit")
 
 
-@click.group()
+@click.group(cls=Group)
 def client() -> None:
     """Companies and shops: everything belongs to one of them."""
 
@@ -134,18 +130,18 @@ def usage(months: int, client_id: int | None, as_json: bool) -> None:
     columns = ("month", "channel", "sent", "not_sent", "received", "settled", "estimated")
     with opened() as services, read(services.sessions) as session:
         found = chosen(session, client_id)
-        month = spend(session, services.clock, found)
-        used = usage_of(session, services.clock, client_id=found.id, months=months)
+        month = spending.spend(session, services.clock, found)
+        used = spending.usage(session, services.clock, client_id=found.id, months=months)
+        many = spending.counted(session, found.id)
     rows = [
         {name: getattr(one, name) for name in columns} | {"currency": one.currency} for one in used
     ]
-    spent = {"spent": month.highest, "limit": month.limit, "near": month.near}
-    spent |= {"reached": month.reached}
     answer(
-        {"client": found.id, "this_month": spent, "months": rows},
+        {"client": found.id, **many, "this_month": spending.told(month), "months": rows},
         lambda: (
             table((*columns, "currency"), [tuple(row.values()) for row in rows])
             + f"\n\nthis month {month.highest} of {month.limit or 'no limit'}"
+            + "".join(f"\n{name} {count:,}" for name, count in many.items())
         ),
         as_json=as_json,
     )
@@ -178,8 +174,9 @@ def expiring(days: int, as_json: bool) -> None:
 def export(file: Path, client_id: int | None, as_json: bool) -> None:
     """Write everything stored about a client to a ZIP: JSON lines for each table.
 
-    manifest.json says how many rows there are and which columns may hold personal data. Secrets,
-    and what is kept hashed or encrypted, are not in it. The file is readable by you alone.
+    manifest.json says how many rows there are, the SHA-256 of each file and which columns may hold
+    personal data. Secrets, and what is kept hashed or encrypted, are not in it. The file is
+    readable by you alone.
 
     \b
     echelonx client export bakery.zip --client 2
@@ -190,25 +187,13 @@ def export(file: Path, client_id: int | None, as_json: bool) -> None:
         with write(services.sessions) as session:
             found = chosen(session, client_id)
             _note(session, services.clock, found.id, "client.export")
-        with read(services.sessions) as session, zipfile.ZipFile(file, "w", PACKED) as archive:
-            counts = _written(archive, stored(session, found.id))
-            manifest = {"client": found.id, "at": services.clock.now(), "tables": counts}
-            archive.writestr("manifest.json", json.dumps(manifest, default=plain, indent=1))
-    total = sum(each["rows"] for each in counts.values())
-    values = {"file": str(file), "client": found.id, "tables": len(counts), "rows": total}
+        archive, at = ClientArchive(), services.clock.now()
+        with snapshot(services.sessions) as session, file.open("wb") as out:
+            for _ in archive.write(out, stored(session, found.id), client_id=found.id, at=at):
+                pass
+    values = {"file": str(file), "client": found.id}
+    values |= {"tables": len(archive.tables), "rows": archive.rows}
     answer(values, facts(values), as_json=as_json)
-
-
-def _written(archive: zipfile.ZipFile, tables: Iterable[Stored]) -> dict[str, dict[str, Any]]:
-    """Write each table's rows into a file of its own; say how many, and what is personal."""
-    counts: dict[str, dict[str, Any]] = {}
-    for one in tables:
-        many = 0
-        with archive.open(f"{one.table}.jsonl", "w") as lines:
-            for many, row in enumerate(one.rows, 1):  # noqa: B007  (the last is how many)
-                lines.write(json.dumps(row, default=plain).encode() + b"\n")
-        counts[one.table] = {"rows": many, "personal": one.personal}
-    return counts
 
 
 def _note(session: Any, clock: Any, client_id: int, action: str) -> None:

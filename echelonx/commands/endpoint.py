@@ -10,15 +10,21 @@ from accounts.endpoint import add_endpoint, checked_url, endpoints, secrets_of
 from accounts.endpoint import endpoint as endpoint_of
 from accounts.outbox import DeliveryState, EndpointDelivery
 from core.db import read, write
-from echelonx.commands.output import answer, as_json, facts, note, table
+from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.webhook import Instant
 from echelonx.commands.workspace import chosen, client_option, opened
-from webhooks.delivery import deliveries_page, replay_failed, replay_one, send_test
+from webhooks.delivery import (
+    REPLAYED_AT_ONCE,
+    deliveries_page,
+    replay_failed,
+    replay_one,
+    send_test,
+)
 
 ACTOR = "cli"
 
 
-@click.group()
+@click.group(cls=Group)
 def endpoint() -> None:
     """Tell URLs of your own what happens; see docs/reference/outbound-webhooks.md."""
 
@@ -147,16 +153,21 @@ def replay(
     """
     if since is None and not ids:
         raise click.UsageError("say what: --since or --id")
-    with opened() as services, write(services.sessions) as session:
-        client = chosen(session, client_id)
-        found = endpoint_of(session, client.id, endpoint_id)
-        count = len([replay_one(session, services.clock, found, one) for one in ids])
-        if since is not None:
-            count += replay_failed(session, services.clock, found, since=since, until=until)
-        record(
-            session, services.clock, client_id=client.id, actor=ACTOR, action="endpoint.replay",
-            target=f"endpoint:{endpoint_id}",
-        )  # fmt: skip
+    with opened() as services:
+        with write(services.sessions) as session:
+            where = chosen(session, client_id).id
+            found = endpoint_of(session, where, endpoint_id)
+            count = len([replay_one(session, services.clock, found, one) for one in ids])
+            record(
+                session, services.clock, client_id=where, actor=ACTOR, action="endpoint.replay",
+                target=f"endpoint:{endpoint_id}",
+            )  # fmt: skip
+        more = since is not None
+        while since is not None and more:
+            with write(services.sessions) as session:
+                found = endpoint_of(session, where, endpoint_id)
+                some = replay_failed(session, services.clock, found, since=since, until=until)
+            count, more = count + some, some == REPLAYED_AT_ONCE
     values = {"replayed": count}
     answer(values, facts(values), as_json=as_json)
 

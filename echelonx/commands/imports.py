@@ -141,6 +141,7 @@ def _imported(
             options=_options(given),
             format=format_of(file),
             dry_run=given["dry_run"],
+            actor="cli",
         )
     job = _run(services, queued, file, rejects)
     return job, rejects if job.rejected else None

@@ -3,6 +3,7 @@
 import click
 from sqlalchemy import func, select
 
+from accounts.audit import record
 from accounts.client import Client, create_client
 from accounts.key import issue_key
 from accounts.user import Role, UserStatus, create_user
@@ -16,7 +17,7 @@ from echelonx.wiring import Services, build
 
 @click.command()
 @click.option("--name", prompt="Name of the company or shop", help="The first client's name.")
-@click.option("--email", prompt="Your e-mail address", help="The admin's address.")
+@click.option("--email", prompt="Your e-mail address", help="The address of whoever runs it.")
 @click.option("--country", help="Two letters, such as US: reads phone numbers without +.")
 @click.option("--timezone", default="UTC", show_default=True, help="Such as Europe/Berlin.")
 @click.option("--address", help="The postal address that commercial e-mail must carry.")
@@ -24,9 +25,11 @@ from echelonx.wiring import Services, build
 def init(
     name: str, email: str, country: str | None, timezone: str, address: str | None, as_json: bool
 ) -> None:
-    """Make the database, the secret key, a client, its admin and a first API key.
+    """Make the database, the secret key, a client, a super admin and a first API key.
 
-    The key is printed once and cannot be shown again.
+    Whoever runs an installation adds its clients and their admins, so the first user is a super
+    admin, whose role holds at every client. The key is printed once and cannot be shown again;
+    `echelonx user reset-password` gives the user a password.
 
     \b
     echelonx init --name "My shop" --email me@shop.example --country US
@@ -60,7 +63,13 @@ def _made(
         user = create_user(
             session, clock, email=email, role=Role.SUPER_ADMIN, status=UserStatus.ACTIVE
         )
-        _, key = issue_key(session, clock, client_id=client.id, name="first", user_id=user.id)
+        row, key = issue_key(session, clock, client_id=client.id, name="first", user_id=user.id)
+        for action, target in (
+            ("client.create", f"client:{client.id}"),
+            ("user.create", f"user:{user.id}"),
+            ("api_key.create", f"api_key:{row.id}"),
+        ):
+            record(session, clock, client_id=client.id, actor="cli", action=action, target=target)
         return {
             "client": client.id,
             "name": client.name,

@@ -25,7 +25,7 @@ from core.db import read, write
 from core.errors import InvalidError
 from echelonx.commands.journey_file import check, fmt, named, plan, publish
 from echelonx.commands.journey_move import move
-from echelonx.commands.output import answer, as_json, facts, table
+from echelonx.commands.output import Group, answer, as_json, facts, table
 from echelonx.commands.rehearse import simulate, test
 from echelonx.commands.whom import members_called
 from echelonx.commands.workspace import chosen, client_option, opened
@@ -40,7 +40,7 @@ Deed = Callable[..., Any]
 name = click.argument("name")
 
 
-@click.group()
+@click.group(cls=Group)
 def journey() -> None:
     """Write, publish, watch and stop journeys. NAME is a journey's name, or its id."""
 

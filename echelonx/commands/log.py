@@ -1,23 +1,27 @@
 """`log`: what was sent to whom, and what became of it."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import click
 
+from campaigns.journeys.arrival import arrival
+from campaigns.journeys.duration import duration
 from channels.channel import Channel
 from communications.communication import Communication
-from communications.queries import communication, communications_page, rendered, timeline
+from communications.queries import communication, communications_page, rendered
 from communications.status import Status
+from communications.timeline import Moment, timeline
 from core.address import mask
 from core.db import read
-from echelonx.commands.output import answer, as_json, facts, table
+from echelonx.commands.output import Group, answer, as_json, facts, table
 from echelonx.commands.workspace import chosen, client_option, opened
 
 FOLLOW_SECONDS = 1.0
 
 
-@click.group()
+@click.group(cls=Group)
 def log() -> None:
     """Read the communications log."""
 
@@ -28,6 +32,8 @@ def log() -> None:
 @click.option("--status", type=click.Choice([status.value for status in Status]))
 @click.option("--campaign", "campaign_id", type=int)
 @click.option("--member", "member_id", type=int)
+@click.option("--provider", help="Of an adapter: sendgrid, twilio, …")
+@click.option("--error", "error_code", help="That failed with the provider's own code.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 @client_option
 @as_json
@@ -37,6 +43,7 @@ def tail(limit: int, follow: bool, client_id: int | None, as_json: bool, **filte
     \b
     echelonx log tail
     echelonx log tail -n 100 --status failed
+    echelonx log tail --provider twilio --error 30003
     echelonx log tail --follow --json
     """
     wanted = _filters(filters)
@@ -67,25 +74,42 @@ def show(communication_id: int, client_id: int | None, as_json: bool) -> None:
     with opened() as services, read(services.sessions) as session:
         client = chosen(session, client_id)
         row = communication(session, client.id, communication_id)
-        story = timeline(session, client.id, communication_id)
+        held = arrival(session, client.id, communication_id)
+        story = timeline(session, services.clock, client.id, communication_id, arrival=held)
         said = rendered(session, services.content, row) if row.to_address else {}
         value = line(row) | {
             "run": row.run_id,
             "provider_id": row.provider_id,
             "error": row.error_message,
             "story": [
-                {"at": one.at, "what": one.what, "source": one.source, "detail": one.detail}
+                {
+                    "at": one.at,
+                    "what": one.what,
+                    "source": one.source,
+                    "detail": one.detail,
+                    "waits": [{"seconds": each.seconds, "why": each.why} for each in one.waits],
+                }
                 for one in story
             ],
             "content": said,
         }
     head = {name: value[name] for name in value if name not in ("story", "content")}
     told = table(
-        ("at", "what", "source", "detail"),
-        [(one.at, one.what, one.source, one.detail) for one in story],
+        ("at", "what", "source", "detail", "before it"),
+        [(one.at, one.what, one.source, one.detail, _waits(one)) for one in story],
     )
     faces = "\n\n".join(f"{name}:\n{text}" for name, text in said.items() if name != "html")
     answer(value, f"{facts(head)}\n\n{told}\n\n{faces}".rstrip(), as_json=as_json)
+
+
+def _waits(one: Moment) -> str:
+    told = [f"{duration(each.until - each.since)}: {each.why}" for each in one.waits]
+    if one.told_at is not None:
+        told.append(f"we heard of it {duration(one.told_at - one.at)} later")
+    if one.ahead_seconds is not None:
+        early = duration(timedelta(seconds=one.ahead_seconds))
+        told.append(f"by the provider's clock, {early} before it can have left")
+    return "; ".join(told)
 
 
 def line(row: Communication) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from communications.thread import thread
 from communications.upcoming import upcoming
 from core.db import read, write
 from core.errors import InvalidError
-from echelonx.commands.output import answer, as_json, facts, table
+from echelonx.commands.output import Group, answer, as_json, facts, table
 from echelonx.commands.whom import members_called
 from echelonx.commands.workspace import chosen, client_option, opened
 from members.identity import EXTERNAL, identities
@@ -31,7 +31,7 @@ from members.suppression import scopes
 ACTOR = "cli"
 
 
-@click.group()
+@click.group(cls=Group)
 def member() -> None:
     """Look at people. WHO is an id, your own id for them, or an e-mail address."""
 
@@ -55,19 +55,20 @@ def show(who: str, client_id: int | None, as_json: bool) -> None:
 
 
 @member.command()
-@click.argument("member_id", type=int)
+@click.argument("who")
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path),
               help="Write a ZIP with a CSV for each kind of data there.")  # fmt: skip
 @client_option
-def export(member_id: int, file: Path | None, client_id: int | None) -> None:
+def export(who: str, file: Path | None, client_id: int | None) -> None:
     """Write everything that is kept about a member, as JSON.
 
     \b
     echelonx member export 12 > member-12.json
-    echelonx member export 12 --csv member-12.zip
+    echelonx member export ana@example.com --csv ana.zip
     """
     with opened() as services, write(services.sessions) as session:
         client = chosen(session, client_id)
+        member_id = _only_one(session, client, who)
         found = dossier(session, services.content, client_id=client.id, id=member_id)
         if file is not None:
             with file.open("wb") as out:
@@ -216,9 +217,26 @@ def merge(
 
 
 def _found(session: Session, client: Client, who: str) -> list[Member]:
-    if who.isascii() and who.isdigit() and len(who) < 19:
+    if _is_id(who):
         return [member_by_id(session, client.id, int(who))]
     return members_called(session, client, who)
+
+
+def _only_one(session: Session, client: Client, who: str) -> int:
+    """Return the id of the one who is meant: what is kept of two is no one file."""
+    if _is_id(who):
+        return int(who)  # also of one that was deleted or merged: they are kept, too
+    found = members_called(session, client, who)
+    if len(found) > 1:
+        ids = ", ".join(str(one.id) for one in found)
+        raise InvalidError(
+            f"{len(found)} members have this address", field="WHO", remedy=f"name one of {ids}"
+        )
+    return found[0].id
+
+
+def _is_id(who: str) -> bool:
+    return who.isascii() and who.isdigit() and len(who) < 19
 
 
 def _because(row: dict[str, Any]) -> str:

@@ -14,7 +14,22 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 """The option every command has."""
 
+LONGEST = 300
+"""Characters of a command's first sentence: more than any has."""
+
 Text = str | Callable[[], str]
+
+
+class Group(click.Group):
+    """Commands of one thing; their list says the whole first sentence of each."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with what it is for."""
+        known = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(LONGEST)) for name, one in known if one is not None]
+            )
 
 
 def answer(value: Any, text: Text, *, as_json: bool) -> None:

@@ -8,11 +8,11 @@ from campaigns.journeys.english import summary
 from campaigns.journeys.recipe import Recipe, install, preview, recipes
 from campaigns.journeys.recipe import recipe as named
 from core.db import read, write
-from echelonx.commands.output import answer, as_json, facts, table
+from echelonx.commands.output import Group, answer, as_json, facts, table
 from echelonx.commands.workspace import chosen, client_option, opened
 
 
-@click.group()
+@click.group(cls=Group)
 def recipe() -> None:
     """Ready-made journeys with their templates. Installing one makes a draft and sends nothing."""
 

@@ -7,7 +7,7 @@ import click
 
 from accounts.client import clients
 from core.db import read, write
-from echelonx.commands.output import answer, as_json, table
+from echelonx.commands.output import Group, answer, as_json, table
 from echelonx.commands.workspace import client_option, opened
 from echelonx.wiring import Services
 from webhooks.retention import CLASSES, SLICE, forget, preview
@@ -15,7 +15,7 @@ from webhooks.retention import CLASSES, SLICE, forget, preview
 COLUMNS = ("client", "name", "days", "before", "rows")
 
 
-@click.group()
+@click.group(cls=Group)
 def retention() -> None:
     """How long each kind of data is kept."""
 

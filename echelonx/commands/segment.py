@@ -17,7 +17,7 @@ from core.condition.json import to_json
 from core.condition.text import format as written
 from core.db import read
 from core.errors import NotFoundError
-from echelonx.commands.output import answer, as_json, facts, note, table
+from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 from members.known import understood
 from members.queries import count_rule, member_by_key, members_page, segment_by_name
@@ -27,7 +27,7 @@ from members.segment import belonging, spoken
 CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
 
 
-@click.group()
+@click.group(cls=Group)
 def segment() -> None:
     """Count, show and explain whom a rule means. WHO is a segment's name, or a rule as text."""
 

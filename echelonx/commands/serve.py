@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from accounts.client import clients
+from core.db import read
 from core.settings import Settings
 from echelonx import schema
 from echelonx.commands.output import note
@@ -129,6 +131,7 @@ def serve(
     if server is not None:
         server.start()
         note(f"listening on http://{settings.host}:{server.port}, Ctrl+C stops")
+        begin(services)
     note(f"{runner.name} is up: {', '.join(sorted(roles))}")
     hung = watch(runner, stop)
     if server is not None:
@@ -139,6 +142,13 @@ def serve(
         note("some threads hang; messages in their hands are recovered by their lease")
         return HUNG
     return 0
+
+
+def begin(services: Services) -> None:
+    """Say what comes first where nobody can sign in yet."""
+    with read(services.sessions) as session:
+        if not clients(session):
+            note("there is no client yet\n    -> echelonx init, in another terminal")
 
 
 def prepare(services: Services, roles: Collection[Role]) -> None:

@@ -4,7 +4,7 @@ import click
 
 from core.address import mask, normalise
 from core.db import read, write
-from echelonx.commands.output import answer, as_json, facts
+from echelonx.commands.output import Group, answer, as_json, facts
 from echelonx.commands.workspace import chosen, client_option, opened
 from members.suppression import Scope, SuppressionReason, is_suppressed
 from members.suppression import suppress as suppress_address
@@ -12,7 +12,7 @@ from members.suppression import suppress as suppress_address
 KINDS = ("email", "sms", "push")
 
 
-@click.group()
+@click.group(cls=Group)
 def suppress() -> None:
     """Addresses that must not be contacted."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
+from accounts.audit import record
 from campaigns.errors import TemplateNotFoundError
 from campaigns.preview import preview as preview_of
 from campaigns.queries import template_named, templates_page
@@ -19,10 +20,11 @@ from campaigns.template import (
 )
 from campaigns.template_file import Wording, channel_of, read_wording, write_wording
 from channels.channel import Channel
+from core.clock import Clock
 from core.condition.check import nearest
 from core.db import read, write
 from core.errors import ConflictError, InvalidError
-from echelonx.commands.output import answer, as_json, facts, table
+from echelonx.commands.output import Group, answer, as_json, facts, table
 from echelonx.commands.whom import members_called
 from echelonx.commands.workspace import chosen, client_option, opened
 
@@ -30,7 +32,7 @@ MOST = 1_000
 CHANNELS = click.Choice([one.value for one in Channel])
 
 
-@click.group()
+@click.group(cls=Group)
 def template() -> None:
     """Write, list and preview templates. NAME is a template's name."""
 
@@ -105,12 +107,14 @@ def add(
                 session, services.clock, name=name or file.stem, channel=kind, **told
             )
             number = 1
+            _note(session, services.clock, "template.create", made)
         else:
             made = _of_kind(found, kind)
             newest = latest_version(session, client.id, made.id)
             number = newest.number
             if not _says(newest, wording):
                 number = new_version(session, services.clock, template_id=made.id, **told).number
+                _note(session, services.clock, "template.new_version", made)
         values = _told(made) | {"version": number}
     answer(values, facts(values), as_json=as_json)
 
@@ -142,6 +146,11 @@ def preview(name: str, who: str | None, sample: str, client_id: int | None, as_j
 
 
 # ---- behind them
+
+
+def _note(session: Session, clock: Clock, action: str, made: Template) -> None:
+    target = f"template:{made.id}"
+    record(session, clock, client_id=made.client_id, actor="cli", action=action, target=target)
 
 
 def _named(session: Session, client_id: int, name: str) -> Template:

@@ -25,7 +25,7 @@ from core.address import mask
 from core.clock import Clock
 from core.db import read, write
 from echelonx.asking import MOST, reconciler
-from echelonx.commands.output import answer, as_json, note, table
+from echelonx.commands.output import Group, answer, as_json, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 
 CLI = "cli"
@@ -61,7 +61,7 @@ def filters(command: Command) -> Command:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def unknown() -> None:
     """Messages nobody can tell were sent or not. They are never sent again unasked."""
 

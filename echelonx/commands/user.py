@@ -1,7 +1,7 @@
 """`user`: people who log in, and their role at each client."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -16,10 +16,11 @@ from accounts.permission import allowed
 from accounts.recovery import set_password
 from accounts.user import Role, UserStatus, create_user, user_by_email
 from accounts.user_edit import Editor, update_user
-from accounts.user_queries import seen_by_email, users_page
+from accounts.user_queries import Seen, seen_by_email, users_page
 from core.db import read, write
 from core.errors import NotFoundError
-from echelonx.commands.output import answer, as_json, facts, note, table
+from core.page import Walk
+from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 from echelonx.wiring import Services
 
@@ -30,7 +31,7 @@ INVITABLE = [role.value for role in Role if role is not Role.SUPER_ADMIN]
 COLUMNS = ("id", "email", "name", "role", "status", "roles")
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
     """People who log in."""
 
@@ -107,18 +108,21 @@ def list_users(
 ) -> None:  # fmt: skip
     """List users, oldest first; `roles` says which role they have at which client.
 
+    Whoever is let in no more at one client has that status behind their role there.
+
     \b
     echelonx user list --role admin --client 1
     """
     with opened() as services, read(services.sessions) as session:
         found = users_page(
             session, client_id, role=Role(role) if role else None,
-            status=UserStatus(status) if status else None, words=words, after=after, limit=limit,
+            status=UserStatus(status) if status else None, words=words,
+            walk=Walk(edge=(after,)), limit=limit,
         )  # fmt: skip
         rows = [
             (
                 one.user.id, one.user.email, one.user.full_name, one.role.value,
-                one.user.status.value, " ".join(f"{at}:{held.value}" for at, held in one.roles),
+                one.status.value, " ".join(_places(one)),
             )
             for one in found
         ]  # fmt: skip
@@ -143,26 +147,28 @@ def give_role(email: str, role: str, client_id: int | None, as_json: bool) -> No
 
 @user.command()
 @click.argument("email")
+@click.option("--client", "client_id", type=int, help="At one client only; else everywhere.")
 @as_json
-def suspend(email: str, as_json: bool) -> None:
-    """Let a user in no more. Every session and key of theirs ends.
+def suspend(email: str, client_id: int | None, as_json: bool) -> None:
+    """Let a user in no more. Every session of theirs ends, and every key (of that client).
 
     \b
     echelonx user suspend mia@shop.example
     """
-    _changed(email, None, {"status": UserStatus.SUSPENDED.value}, as_json=as_json)
+    _changed(email, client_id, {"status": UserStatus.SUSPENDED.value}, as_json=as_json)
 
 
 @user.command()
 @click.argument("email")
+@click.option("--client", "client_id", type=int, help="At one client only; else the account.")
 @as_json
-def activate(email: str, as_json: bool) -> None:
+def activate(email: str, client_id: int | None, as_json: bool) -> None:
     """Let a user in again.
 
     \b
     echelonx user activate mia@shop.example
     """
-    _changed(email, None, {"status": UserStatus.ACTIVE.value}, as_json=as_json)
+    _changed(email, client_id, {"status": UserStatus.ACTIVE.value}, as_json=as_json)
 
 
 @user.command()
@@ -185,9 +191,7 @@ def invite(email: str, role: str, client_id: int | None, as_json: bool) -> None:
             made, text = invited(session, services.clock, inviter, email=email, role=Role(role))
             _note(services, session, "invitation.create", f"invitation:{made.id}", where.id)
             address = link(services.settings.public_url, "invitation", text)
-            letter = letter_of(
-                "invitation", to=made.email, link=address, client=where.name, who=where.name
-            )
+            letter = letter_of("invitation", to=made.email, link=address, client=where.name)
             values = {"id": made.id, "client": where.id, "email": made.email, "role": role}
             values |= {"expires_at": made.expires_at, "link": None if mails else address}
         if mails:
@@ -214,18 +218,28 @@ def _told(values: Mapping[str, object], password: str | None, *, as_json: bool) 
 def _changed(
     email: str, client_id: int | None, changes: Mapping[str, str], *, as_json: bool
 ) -> None:
-    """Change a user as whoever runs this installation may, and write down that it was done."""
+    """Change a user as whoever runs this installation may, and write down that it was done.
+
+    A status is the account's, or with a client the one there, as an admin there would set it.
+    """
     with opened() as services, write(services.sessions) as session:
         user_id = seen_by_email(session, None, email).user.id
-        everywhere = changes.get("role", Role.SUPER_ADMIN) == Role.SUPER_ADMIN
+        there = "status" in changes and client_id is not None
+        everywhere = changes.get("role", Role.SUPER_ADMIN) == Role.SUPER_ADMIN and not there
         where = None if everywhere else chosen(session, client_id).id
-        editor = Editor(Role.SUPER_ADMIN, where)
+        editor = Editor(Role.ADMIN if there else Role.SUPER_ADMIN, where)
         seen = update_user(session, services.clock, editor=editor, user_id=user_id, **changes)
         places = {at for at, _ in seen.roles} if where is None else {where}
         for at in sorted(places) or (None,):
             _note(services, session, "user.update", f"user:{user_id}", at, **changes)
         values = {"id": user_id, "client": where, "email": seen.user.email, **changes}
     answer(values, facts(values), as_json=as_json)
+
+
+def _places(one: Seen) -> Iterator[str]:
+    """Yield client, role, and what keeps a user out there."""
+    for at, held in one.roles:
+        yield f"{at}:{held.value}" + (f"({one.barred[at].value})" if at in one.barred else "")
 
 
 def _note(

@@ -11,7 +11,7 @@ from channels.adapter import ProviderEvent
 from communications.account import ProviderAccount, account
 from core.address import mask
 from core.db import read, write
-from echelonx.commands.output import answer, as_json, facts, note, table
+from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
 from echelonx.wiring import Services
 from webhooks.inbox import InboxItem, InboxState
@@ -35,7 +35,7 @@ class Instant(click.ParamType[datetime]):
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-@click.group()
+@click.group(cls=Group)
 def webhook() -> None:
     """Look at stored webhooks, and apply them again."""
 
