@@ -19,9 +19,11 @@ from accounts.client import Client
 from core.clock import ManualClock
 from core.db import Sessions, open_engine, write
 from echelonx.tables import METADATA
+from tests.kept import install, share
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 LOCAL_PG = "postgresql://postgres@127.0.0.1:5432/postgres"
+install()
 
 
 def _reachable(url: str) -> str | None:
@@ -30,6 +32,7 @@ def _reachable(url: str) -> str | None:
         with engine.connect() as connection:
             version = connection.exec_driver_sql("show server_version").scalar_one()
         engine.dispose()
+        share(engine)
     except (sa.exc.OperationalError, ModuleNotFoundError):
         return None
     return str(version).split()[0]
@@ -40,6 +43,10 @@ PG_VERSION = _reachable(PG_URL)
 if "ECHELONX_TEST_PG" in os.environ and PG_VERSION is None:
     raise pytest.UsageError("ECHELONX_TEST_PG is set, but no PostgreSQL answers there")
 DATABASES = ["sqlite", "postgresql"] if PG_VERSION else ["sqlite"]
+only_postgresql = pytest.mark.parametrize(
+    "database_url", [kind for kind in DATABASES if kind == "postgresql"], indirect=True
+)
+"""For what SQLite cannot show; where no PostgreSQL answers, pytest says so."""
 
 FILLED = sa.union_all(
     *(
@@ -68,6 +75,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     engine = open_engine(f"sqlite:///{path}")
     METADATA.create_all(engine)
     engine.dispose()
+    share(engine)
     return path
 
 

@@ -28,6 +28,7 @@ def test_a_client_is_stored_in_normal_form(sessions: Sessions, clock: ManualCloc
     [
         ("name", " "),
         ("name", "x" * 201),
+        ("name", "Shop\r\nBcc: x@y.co"),  # B023
         ("country", "XX"),
         ("country", "USA"),
         ("timezone", "Mars/Olympus"),

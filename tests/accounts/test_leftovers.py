@@ -9,6 +9,7 @@ from accounts.leftovers import KEPT, forget_leftovers, leftover
 from accounts.permission import allowed
 from accounts.recovery import RESET_LIVES, VERIFY_LIVES, ask_reset, ask_verification
 from accounts.session import IDLE, Device, UserSession, end_session, note_session_use, open_session
+from accounts.sign_in_link import ask_sign_in
 from accounts.user import Role, User, UserStatus, create_user
 from core.clock import ManualClock
 from core.db import Sessions, read, write
@@ -31,6 +32,7 @@ def test_what_is_over_is_forgotten_and_nothing_else(
         kept, text = invite(session, clock, inviter, email="cy@example.com", role=Role.USER)
         accept(session, clock, text=text, password_hash="hash")
         ask_reset(session, clock, email="ana@example.com")
+        ask_sign_in(session, clock, email="ana@example.com")
         ask_verification(session, clock, ana)
         user_id, kept_id = ana.id, kept.id
 
@@ -40,6 +42,7 @@ def test_what_is_over_is_forgotten_and_nothing_else(
                 forget_leftovers(session, clock)
         with read(sessions) as session:
             assert not leftover(session, clock)
+            assert (session.get_one(User, user_id).sign_in_token is None) is over
             who = session.get_one(User, user_id)
             return (
                 list(session.scalars(select(UserSession.id).order_by(UserSession.id))),
@@ -48,7 +51,9 @@ def test_what_is_over_is_forgotten_and_nothing_else(
                 who.email_verification_token is not None,
             )
 
+    over = False
     assert left() == (made[1:], 2, True, True)
+    over = True
     clock.advance(seconds=RESET_LIVES.total_seconds())
     assert left() == (made[1:], 2, False, True)
     clock.advance(seconds=(VERIFY_LIVES - RESET_LIVES).total_seconds())

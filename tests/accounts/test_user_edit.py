@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from accounts.client_queries import clients_of
 from accounts.invitation import Inviter, invite
 from accounts.key import authenticate, issue_key
 from accounts.permission import allowed
+from accounts.principal import key_holder, places
 from accounts.user import (
     Role,
     UserStatus,
@@ -25,6 +27,7 @@ from accounts.user_edit import (
     set_permissions,
     update_user,
 )
+from accounts.user_queries import seen_user, seen_users, user_statistics, users_page
 from core.clock import ManualClock
 from core.db import Sessions, is_sqlite, read, write
 from core.errors import (
@@ -53,7 +56,7 @@ def test_a_change_is_stored_in_normal_form(
     }  # fmt: skip
     with write(sessions) as session:
         seen = update_user(session, clock, editor=people.boss, user_id=people.manager, **changes)
-        assert (seen.role, seen.user.status) == (Role.USER, UserStatus.SUSPENDED)
+        assert (seen.role, seen.status) == (Role.USER, UserStatus.SUSPENDED)
 
     with read(sessions) as session:
         found = user(session, people.manager)
@@ -69,7 +72,6 @@ def test_who_may_change_whom(sessions: Sessions, clock: ManualClock, people: Peo
         (people.boss, people.stranger, {"first_name": "Hi"}, NotFoundError, None),
         (people.boss, people.root, {"first_name": "Hi"}, NotFoundError, None),
         (people.boss, people.manager, {"role": "super_admin"}, ForbiddenError, "role"),
-        (people.boss, people.both, {"status": "suspended"}, ForbiddenError, "status"),
         (people.boss, people.both, {"first_name": "Hi"}, ForbiddenError, "first_name"),
         (people.boss, people.manager, {"email": "evil@example.com"}, ForbiddenError, "email"),
         (people.boss, people.admin, {"role": "user"}, ForbiddenError, "role"),
@@ -176,6 +178,60 @@ def test_who_speaks_for_no_client_sees_nobody(
         update_user(session, clock, editor=nowhere, user_id=people.manager, first_name="Max")
 
 
+def test_a_client_stops_somebody_there_and_only_there(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    both, there = people.both, Editor(Role.ADMIN, people.there, people.stranger)
+
+    def status(editor: Editor, to: str) -> None:
+        with write(sessions) as session:
+            update_user(session, clock, editor=editor, user_id=both, status=to)
+
+    with write(sessions) as session:
+        keys = [
+            issue_key(session, clock, client_id=one, name="k", user_id=both)[1]
+            for one in (people.here, people.there)
+        ]
+    status(people.boss, "suspended")
+
+    with read(sessions) as session:
+        assert [place.client_id for place in places(session, user(session, both))] == [people.there]
+        assert clients_of(session, both) == [people.there]
+        with pytest.raises(UnauthenticatedError):
+            authenticate(session, clock, keys[0])
+        assert key_holder(session, authenticate(session, clock, keys[1])).role is Role.ADMIN
+        told = [
+            (seen_user(session, at, both).status, user_statistics(session, clock, at).by_status)
+            for at in (people.here, people.there, None)
+        ]
+        suspended = [
+            [one.user.id for one in users_page(session, at, status=UserStatus.SUSPENDED)]
+            for at in (people.here, people.there, None)
+        ]
+    assert [one for one, _ in told] == [UserStatus.SUSPENDED, UserStatus.ACTIVE, UserStatus.ACTIVE]
+    assert [counts["suspended"] for _, counts in told] == [1, 0, 0]
+    assert suspended == [[both], [], []]
+
+    root = people.editor(Role.SUPER_ADMIN, people.root)
+    status(people.boss, "active")
+    status(root, "suspended")
+    with pytest.raises(ForbiddenError, match="super admin"):
+        status(there, "active")
+    with read(sessions) as session:
+        assert seen_user(session, people.there, both).status is UserStatus.SUSPENDED
+
+
+def test_an_admin_who_is_suspended_there_is_none_to_rely_on(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    with write(sessions) as session:
+        grant_role(session, clock, user_id=people.both, client_id=people.here, role=Role.ADMIN)
+        boss = people.editor(Role.ADMIN, people.both)
+        update_user(session, clock, editor=people.boss, user_id=people.both, status="suspended")
+    with write(sessions) as session, pytest.raises(ConflictError, match="last admin"):
+        update_user(session, clock, editor=boss, user_id=people.admin, role="user")
+
+
 def test_deleting_ends_account_keys_and_roles_and_frees_the_email(
     sessions: Sessions, clock: ManualClock, people: People
 ) -> None:
@@ -194,6 +250,19 @@ def test_deleting_ends_account_keys_and_roles_and_frees_the_email(
         assert again.id != people.manager
     with write(sessions) as session, pytest.raises(ConflictError, match="your own"):
         delete_user(session, clock, editor=people.boss, user_id=people.admin)
+
+
+def test_who_is_deleted_comes_back_by_no_older_invitation(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    with write(sessions) as session:
+        inviter = Inviter(people.here, "key:1", Role.ADMIN, allowed(Role.ADMIN), mails=True)
+        made, _ = invite(session, clock, inviter, email="nia@example.com", role=Role.ADMIN)
+        nia = create_user(session, clock, email="nia@example.com", client_id=people.here)
+        delete_user(session, clock, editor=people.boss, user_id=nia.id)
+
+        session.expire_all()
+        assert made.status_at(clock.now()) == "revoked"
 
 
 def test_deleting_who_works_elsewhere_ends_only_the_role_here(
@@ -227,13 +296,16 @@ def test_many_are_changed_each_with_its_result_or_none_at_all(
             )  # fmt: skip
             return [one.status for one in results]
 
-    assert change(True) == ["not_done", "failed", "failed"]
-    with read(sessions) as session:
-        assert user(session, people.manager).status is UserStatus.ACTIVE
-    assert change(False) == ["changed", "failed", "failed"]
-    assert change(False) == ["unchanged", "failed", "failed"]
-    with read(sessions) as session:
-        assert user(session, people.manager).status is UserStatus.SUSPENDED
+    def stopped() -> list[bool]:
+        with read(sessions) as session:
+            found = seen_users(session, people.here, ids)
+        return [found[one].status is UserStatus.SUSPENDED for one in ids]
+
+    assert change(True) == ["not_done", "not_done", "failed"]
+    assert stopped() == [False, False, False]
+    assert change(False) == ["changed", "changed", "failed"]
+    assert change(False) == ["unchanged", "unchanged", "failed"]
+    assert stopped() == [True, True, False]
 
 
 def test_many_with_a_foreign_one_are_refused_as_a_whole(

@@ -16,6 +16,7 @@ from accounts.user_queries import (
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.errors import NotFoundError
+from core.page import Walk
 from tests.accounts.people import People, make_people
 
 
@@ -62,7 +63,7 @@ def test_filters_and_pages(sessions: Sessions, clock: ManualClock, people: Peopl
     assert len(ids(status=UserStatus.PENDING)) == 1
     assert ids(words="LI max") == [people.manager]
     assert ids(words="%") == []
-    assert ids(after=people.manager, limit=1) == [people.both]
+    assert ids(walk=Walk(edge=(people.manager,)), limit=1) == [people.both]
 
 
 def test_a_search_puts_the_best_first(

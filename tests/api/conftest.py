@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -9,12 +10,15 @@ from flask import Flask
 
 from accounts.client import create_client
 from accounts.key import issue_key
+from accounts.user import Role
 from core.clock import ManualClock
 from core.db import Sessions, write
 from core.settings import Settings
 from echelonx.factory import create_app
 from echelonx.wiring import Services, build
 from tests.api.caller import Caller
+from tests.api.owned import one_of_each
+from tests.api.people import Mailbox, entered, settled, with_mail
 from tests.factories import Factory
 
 CallerOf = Callable[..., Caller]
@@ -84,3 +88,36 @@ def make(sessions: Sessions, clock: ManualClock, client_id: int, product: Servic
     factory = Factory(sessions, clock, client_id)
     factory.vault, factory.hasher = product.vault, product.hasher
     return factory
+
+
+@pytest.fixture
+def top(app: Flask, product: Services, clock: ManualClock, client_id: int) -> Caller:
+    """A person who is signed in, may everything, and works for the client."""
+    settled(product.sessions, clock, client_id, email="top@example.com", role=Role.SUPER_ADMIN)
+    made = entered(app, "top@example.com")
+    made.headers["X-Client"] = str(client_id)
+    return made
+
+
+@pytest.fixture
+def owned(api: Caller, make: Factory) -> dict[str, Any]:
+    """One thing of each kind, by the name it has in routes."""
+    return one_of_each(api, make)
+
+
+@pytest.fixture
+def ana(sessions: Sessions, clock: ManualClock, client_id: int) -> int:
+    """An admin of the client."""
+    return settled(sessions, clock, client_id)
+
+
+@pytest.fixture
+def box(app: Flask) -> Mailbox:
+    """Letters that were written."""
+    return with_mail(app)
+
+
+@pytest.fixture
+def nobody(app: Flask) -> Caller:
+    """Somebody without any proof."""
+    return Caller(app.test_client(), None)

@@ -2,11 +2,17 @@
 
 import dataclasses
 import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from flask import Flask
+from sqlalchemy import event
 
+from accounts import password as passwords
 from accounts.mailer import Letter
 from accounts.password import hashed
 from accounts.user import Role, User, UserStatus, create_user
@@ -57,12 +63,35 @@ class Mailbox:
     def token(self) -> str:
         """The text of the last letter's link."""
         found = re.search(
-            r"https://mail\.example\.com/account/\w+\?token=([\w-]{43})$",
+            r"https://mail\.example\.com/account/[\w-]+\?token=([\w-]{43})$",
             self.letters[-1].text,
             re.MULTILINE,
         )
         assert found, self.letters[-1]
         return found[1]
+
+
+@contextmanager
+def counted(app: Flask) -> Iterator[Counter[str]]:
+    """Count what takes time: passwords computed, statements, letters (B037 needs no clock)."""
+    work: Counter[str] = Counter()
+    box, hasher = with_mail(app), passwords.HASHER
+    engine = app.extensions["echelonx"].sessions.kw["bind"]
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            work["passwords"] += name in ("hash", "verify")
+            return getattr(hasher, name)
+
+    def note(*seen: Any) -> None:
+        work[" ".join(seen[2].split()[:3])] += 1
+
+    event.listen(engine, "before_cursor_execute", note)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "HASHER", Counting())
+        yield work
+    event.remove(engine, "before_cursor_execute", note)
+    work["letters"] = len(box.letters)
 
 
 def with_mail(app: Flask) -> Mailbox:

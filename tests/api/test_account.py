@@ -13,22 +13,10 @@ from accounts.user import User
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from tests.api.caller import Caller, refused
-from tests.api.people import PASSWORD, Mailbox, entered, settled, with_mail
+from tests.api.people import PASSWORD, Mailbox, entered, settled
 from webhooks.public import HEADERS
 
 NEW = "seven new words nobody has"
-
-
-@pytest.fixture
-def box(app: Flask) -> Mailbox:
-    """Letters that were written."""
-    return with_mail(app)
-
-
-@pytest.fixture
-def nobody(app: Flask) -> Caller:
-    """Somebody without any proof."""
-    return Caller(app.test_client(), None)
 
 
 def followed(nobody: Caller, kind: str, token: str, status: int = 200) -> str:
@@ -104,6 +92,7 @@ def test_an_invitation_is_accepted_by_new_people_and_by_those_with_an_account(
 def test_an_address_is_confirmed(
     nobody: Caller, sessions: Sessions, clock: ManualClock, client_id: int
 ) -> None:
+    """Opening the link confirms nothing."""
     ana = settled(sessions, clock, client_id)
     with write(sessions) as session:
         text = ask_verification(session, clock, session.get_one(User, ana))
@@ -119,7 +108,7 @@ def test_an_address_is_confirmed(
     assert "not good any more" in sent(nobody, "verify", shown, 404)
 
 
-@pytest.mark.parametrize("kind", ["invitation", "reset", "verify"])
+@pytest.mark.parametrize("kind", ["invitation", "reset", "sign-in", "verify"])
 def test_a_guess_teaches_nothing(nobody: Caller, kind: str) -> None:
     answers = {
         nobody.http.post(f"/account/{kind}", data=data).get_data()

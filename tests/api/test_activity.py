@@ -49,8 +49,9 @@ def test_a_bad_event_does_not_refuse_the_good_ones(api: Caller) -> None:
     assert [(one["index"], one["field"]) for one in told["rejected"]] == [
         (1, "name"), (2, "email"), (3, "person"), (4, "event"), (5, "occurred_at"),
     ]  # fmt: skip
-    assert told["rejected"][0]["message"] == "Missing data for required field."
-    assert "surprise: Unknown field." in told["rejected"][4]["message"]
+    assert told["rejected"][0]["message"] == "name is missing"
+    assert "there is no field surprise here" in told["rejected"][4]["message"]
+    assert all(one["remedy"] for one in told["rejected"])
     [ana] = api.get("/members", email="ana@example.com")["data"]
     kept = api.get(f"/members/{ana['id']}/events")["data"]
     assert {one["message_id"] for one in kept} == {"m1", "m6"}

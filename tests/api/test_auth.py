@@ -41,6 +41,7 @@ PUBLIC = {
     "/api/v1/password-resets/confirm", "/api/v1/email-verifications",
     "/api/v1/invitations/accept", "/api/v1/exports/1/file", "/api/docs", "/api/docs/1",
     "/api/v1/sign-in/oidc", "/api/v1/sign-in/oidc/callback",
+    "/api/v1/sign-in/link", "/api/v1/sign-in/link/confirm",
 }  # fmt: skip
 """What anybody may ask for."""
 

@@ -167,7 +167,8 @@ def test_a_campaign_pauses_resumes_and_ends(
     with read(sessions) as session:
         deeds = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
     assert [deed for deed in deeds if deed.startswith("campaign.")] == [
-        "campaign.launch", "campaign.pause", "campaign.pause", "campaign.resume", "campaign.cancel",
+        "campaign.create", "campaign.launch", "campaign.pause", "campaign.pause",
+        "campaign.resume", "campaign.cancel",
     ]  # fmt: skip
 
 

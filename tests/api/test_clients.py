@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from accounts.user import create_user
+from campaigns.campaign import create_campaign
 from core.clock import ManualClock
 from core.db import Sessions, write
 from members.order import Order, OrderKind
@@ -142,6 +144,22 @@ def test_contracts_that_end_are_walked_by_their_end(
     assert len(root.get("/clients/expiring", days=90)["data"]) == 4
     strange = root.get("/clients", limit=1)["next_cursor"]
     refused(root.ask("GET", "/clients/expiring", cursor=strange), 422)
+
+
+def test_usage_counts_what_is_the_clients_own(
+    api: Caller, sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    before = api.get(f"/clients/{client_id}/usage")
+    other = Factory(sessions, clock, client_id).another_client()
+    other.message(other.member(), channel="sms", cost=Decimal("0.0075"), currency="USD")
+    with write(sessions) as session:
+        create_user(session, clock, email="bo@example.com", client_id=other.client_id)
+        create_campaign(
+            session, clock, client_id=other.client_id, name="Theirs", type="sms",
+            target_audience={"rule": {"everyone": True}},
+        )  # fmt: skip
+    assert api.get(f"/clients/{client_id}/usage") == before
+    assert {before[name] for name in ("members", "users", "campaigns")} == {0}
 
 
 def test_revenue_and_usage_are_shown_as_money(

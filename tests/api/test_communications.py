@@ -48,6 +48,39 @@ def test_the_log_can_be_filtered(api: Caller, make: Factory) -> None:
     assert ids(channel="sms", member_id=ana) == []
 
 
+def test_the_log_of_a_time_a_provider_or_an_error_goes_page_by_page(
+    api: Caller, make: Factory, clock: ManualClock
+) -> None:
+    first, second = (make.account("twilio", Channel.SMS, {}) for _ in "12")
+    failed = {"status": Status.FAILED, "reason": Reason.REJECTED, "error_code": "30003"}
+    made = []
+    times = []
+    for number in range(6):
+        times.append(clock.now().isoformat())
+        account = second if number % 2 else first
+        extra = failed if number > 2 else {}
+        made.append(make.message(channel="sms", provider_account_id=account, **extra))
+        clock.advance(hours=1)
+
+    def ids(**asked: object) -> list[int]:
+        seen: list[int] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = api.get("/communications", limit=1, **asked, **cursor)
+            seen += [row["id"] for row in page["data"]]
+            if page["next_cursor"] is None:
+                return seen
+            cursor = {"cursor": page["next_cursor"]}
+
+    assert ids(created_since=times[1], created_until=times[3]) == [made[2], made[1]]
+    assert ids(created_until=times[2], sort="created_at") == made[:2]
+    assert ids(error_code="30003") == made[:2:-1]
+    assert ids(error_code="30003", created_since=times[4]) == [made[5], made[4]]
+    assert ids(provider_account_id=second) == made[5::-2]
+    assert ids(provider="twilio", created_until=times[1]) == [made[0]]
+    assert ids(provider="sendgrid") == ids(error_code="21610") == []
+
+
 def test_filters_that_mean_nothing_are_refused(api: Caller) -> None:
     for name, value in {
         "member_id": "ana",
@@ -56,6 +89,8 @@ def test_filters_that_mean_nothing_are_refused(api: Caller) -> None:
         "channel": "fax",
         "status": "lost",
         "reason": "because",
+        "provider_account_id": "-1",
+        "created_since": "2026-11-21",
     }.items():
         answer = api.ask("GET", "/communications", **{name: value})
         assert pointers(refused(answer, 422)) == {f"query:/{name}"}
@@ -74,6 +109,21 @@ def test_one_message_tells_its_story(api: Caller, make: Factory, clock: ManualCl
 
     assert list(story["content"].values()) == ["Hi Ana"]
     assert [moment["what"] for moment in story["timeline"]] == ["decided", "sent"]
+
+
+def test_a_message_says_who_kept_it_waiting(api: Caller, make: Factory, clock: ManualClock) -> None:
+    account = make.account("twilio", Channel.SMS, {})
+    queued = {"status": Status.QUEUED, "rank": 0, "sent_at": None}
+    made = make.message(channel="sms", provider_account_id=account, content="Hi", **queued)
+    api.post(f"/providers/{account}/pause")
+    clock.advance(hours=7)
+
+    last = api.get(f"/communications/{made}")["timeline"][-1]
+
+    assert (last["what"], last["told_at"], last["ahead_seconds"]) == ("waiting", None, None)
+    (wait,) = last["waits"]
+    assert wait["seconds"] == 7 * 3600
+    assert wait["why"].startswith("the provider account paused by key:")
 
 
 def test_a_single_text_is_shown_as_it_was(api: Caller, make: Factory) -> None:

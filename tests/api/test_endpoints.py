@@ -171,10 +171,10 @@ def test_what_failed_is_replayed(
 
     api.patch(path, {"enabled": True})
     since = {"since": "2026-11-21T00:00:00Z"}
-    assert api.post(f"{path}/replay", since) == {"replayed": 1}
+    assert api.post(f"{path}/replay", since) == {"replayed": 1, "more": False}
     refused(api.ask("POST", again), 409)
     work(near)
-    assert api.post(f"{path}/replay", since) == {"replayed": 0}
+    assert api.post(f"{path}/replay", since) == {"replayed": 0, "more": False}
     assert api.post(again)["state"] == "waiting"
     work(near)
     assert len({one.headers["webhook-id"] for one in crm.requests}) == 1

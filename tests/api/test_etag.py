@@ -8,7 +8,7 @@ from flask import Flask
 
 from api.etag import EDITABLE, SINGLE
 from core.clock import ManualClock
-from tests.api.caller import Caller, good, pointers, refused
+from tests.api.caller import Caller, good, pointers, refused, remedies
 from tests.api.test_providers import SMTP
 from tests.api.test_templates import EMAIL
 from tests.factories import Factory
@@ -19,11 +19,11 @@ HOOK = {"url": "https://crm.example.com/hook", "types": ["*"]}
 THINGS: dict[str, tuple[str, Any, str, str, Any]] = {
     "member_id": ("/members", {"email": "ana@example.com"}, "PATCH", "", {"last_name": "Li"}),
     "segment_id": ("/segments", {"name": "A", "text": "everyone"}, "PATCH", "", {"name": "B"}),
-    "template_id": ("/templates", EMAIL, "POST", "/versions", {"subject": "B", "html": "<p>B</p>"}),
+    "template_id": ("/templates", EMAIL, "PATCH", "", {"name": "B"}),
     "campaign_id": ("/campaigns", CAMPAIGN, "PATCH", "", {"name": "D"}),
     "journey_id": ("/journeys", {"text": TEXT}, "PATCH", "", {"text": TEXT + "  wait 2d\n"}),
-    "provider_id": ("/providers", SMTP, "POST", "/pause", None),
-    "key_id": ("/api-keys", {"name": "shop"}, "DELETE", "", None),
+    "provider_id": ("/providers", SMTP, "PATCH", "", {"window": 7}),
+    "key_id": ("/api-keys", {"name": "shop"}, "PATCH", "", {"name": "front"}),
     "user_id": ("/users", {"email": "max@example.com"}, "PATCH", "", {"first_name": "Max"}),
     "client_id": ("/clients", None, "PATCH", "", {"website": "https://example.com"}),
     "endpoint_id": ("/webhook-endpoints", HOOK, "PATCH", "", {"types": ["member.*"]}),
@@ -32,20 +32,19 @@ THINGS: dict[str, tuple[str, Any, str, str, Any]] = {
 
 
 def test_whoever_has_not_seen_an_edit_changes_nothing(
-    api: Caller, clock: ManualClock, client_id: int
+    top: Caller, clock: ManualClock, client_id: int
 ) -> None:
     assert THINGS.keys() == EDITABLE.keys()
     for name, (room, body, method, deed, edit) in THINGS.items():
-        path = f"{room}/{api.post(room, body)['id'] if body else client_id}"
+        path = f"{room}/{top.post(room, body)['id'] if body else client_id}"
         stale = {"If-Match": '"0"'}
-        seen = refused_with_etag(api, method, f"{path}{deed}", edit, stale)
-        if name != "key_id":  # a key has no page of its own
-            assert api.ask("GET", path).headers["ETag"].startswith(f"{seen[:-1]}-")
+        seen = refused_with_etag(top, method, f"{path}{deed}", edit, stale)
+        assert top.ask("GET", path).headers["ETag"].startswith(f"{seen[:-1]}-")
 
         clock.advance(seconds=1)
-        assert api.ask(method, f"{path}{deed}", edit, {"If-Match": seen}).status_code < 300, name
+        assert top.ask(method, f"{path}{deed}", edit, {"If-Match": seen}).status_code < 300, name
 
-        assert refused_with_etag(api, method, f"{path}{deed}", edit, {"If-Match": seen}) != seen
+        assert refused_with_etag(top, method, f"{path}{deed}", edit, {"If-Match": seen}) != seen
 
 
 def refused_with_etag(api: Caller, method: str, path: str, body: Any, headers: Any) -> str:
@@ -54,18 +53,40 @@ def refused_with_etag(api: Caller, method: str, path: str, body: Any, headers: A
     return answer.headers["ETag"]
 
 
-def test_what_a_client_has_one_of_has_a_version_too(api: Caller) -> None:
-    assert {"/api/v1/clients/me", "/api/v1/foundation"} == SINGLE.keys()
-    edits = {
-        "/clients/me": ("PATCH", {"website": "https://example.com"}),
-        "/foundation": ("PUT", {"foundation": {"offer": "Tea"}}),
-    }
-    for path, (method, body) in edits.items():
-        seen = api.ask("GET", path).headers["ETag"]
-        first = api.ask(method, path, body, {"If-Match": seen})
-        assert first.status_code == 200
-        refused_with_etag(api, method, path, body, {"If-Match": seen})
-        assert api.ask(method, path, body, {"If-Match": first.headers["ETag"]}).status_code == 200
+ONES: dict[str, tuple[str, Any]] = {
+    "/clients/me": ("PATCH", {"website": "https://example.com"}),
+    "/foundation": ("PUT", {"foundation": {"offer": "Tea"}}),
+    "/me": ("PATCH", {"first_name": "Ana"}),
+    "/tiers": ("PUT", {"rules": [{"tier": "elite", "text": "total_spend > 100"}]}),
+}
+"""What there is one of, and an edit of it."""
+
+
+def test_what_there_is_one_of_has_a_version_too(top: Caller, clock: ManualClock) -> None:
+    assert {f"/api/v1{path}" for path in ONES} == SINGLE.keys()
+    for path, (method, body) in ONES.items():
+        clock.advance(seconds=1)
+        seen = top.ask("GET", path).headers["ETag"]
+        first = top.ask(method, path, body, {"If-Match": seen})
+        assert first.status_code == 200, path
+        refused_with_etag(top, method, path, body, {"If-Match": seen})
+        assert top.ask(method, path, body, {"If-Match": first.headers["ETag"]}).status_code == 200
+
+
+def test_every_edit_there_is_asks_whether_its_thing_was_seen(top: Caller, client_id: int) -> None:
+    ids = {name: top.post(room, body)["id"] for name, (room, body, *_) in THINGS.items() if body}
+    ids["client_id"] = client_id
+    tried = 0
+    for path, operations in top.get("/openapi.json")["paths"].items():
+        for method in operations.keys() & {"patch", "put"}:
+            taken = operations[method]["parameters"]
+            assert {"$ref": "#/components/parameters/If-Match"} in taken, (method, path)
+            which = path.removeprefix("/api/v1").format(**ids)
+            problem = refused(top.ask(method.upper(), which, {}, {"If-Match": '"0"'}), 412)
+            assert pointers(problem) == {"header:/If-Match"}, (method, path)
+            assert remedies(problem), (method, path)
+            tried += 1
+    assert tried >= 16
 
 
 def test_a_precondition_is_read_as_http_says(api: Caller) -> None:

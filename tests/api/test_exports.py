@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import json
+import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,13 +14,14 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 from waitress.buffers import ReadOnlyFileBasedBuffer
+from werkzeug.datastructures import Headers
 
 from communications import export
 from core.clock import ManualClock
 from core.db import write
 from echelonx.exporters import Exporters
 from echelonx.wiring import Services
-from tests.api.caller import Caller, good, pointers, refused
+from tests.api.caller import Caller, good, pointers, refused, remedies
 from tests.api.conftest import CallerOf
 from tests.factories import Factory
 
@@ -51,24 +54,43 @@ def exported(api: Caller, product: Services, **body: Any) -> tuple[dict[str, Any
 
 
 def fetch(api: Caller, link: str) -> bytes:
+    return download(api, link)[0]
+
+
+def download(api: Caller, link: str) -> tuple[bytes, Headers]:
     # As the server hands out files: with a length, and not to be read before it does.
     served = {"wsgi.file_wrapper": ReadOnlyFileBasedBuffer}
     path = f"{urlsplit(link).path}?{urlsplit(link).query}"
     with api.http.get(path, environ_overrides=served) as answer:
         assert answer.status_code == 200, answer.get_data(as_text=True)
-        return bytes(answer.data)
+        return bytes(answer.data), answer.headers
+
+
+def test_an_export_has_nothing_of_another_client(
+    api: Caller, product: Services, make: Factory
+) -> None:
+    other = make.another_client()
+    mine = [make.message()]
+    other.message(other.member())
+    mine.append(make.message())
+
+    _, file = exported(api, product, of="communications", format="jsonl")
+    assert [json.loads(line)["id"] for line in file.splitlines()] == mine
+    _, file = exported(api, product, of="members", format="jsonl")
+    assert len(file.splitlines()) == 2, "those of the two messages"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_messages_are_written_as_they_were_when_asked_for(
     api: Caller, product: Services, make: Factory, messages: list[int], kind: str
 ) -> None:
+    """B057 among them."""
     body = {"of": "communications", "format": kind, "filter": {"campaign_id": 7}}
     asked = api.post("/exports", body)
     make.message(campaign_id=7)
     work(product)
     done = api.get(f"/exports/{asked['id']}")
-    file = fetch(api, done["link"])
+    file, headers = download(api, done["link"])
 
     rows: list[dict[str, Any]] = {
         "csv": lambda: list(csv.DictReader(io.StringIO(file.decode(), newline=""))),
@@ -78,9 +100,30 @@ def test_messages_are_written_as_they_were_when_asked_for(
     assert [int(row["id"]) for row in rows] == messages[:5]
     assert (done["status"], done["progress"], done["rows"]) == ("done", 100, 5)
     assert (done["size"], done["sha256"]) == (len(file), hashlib.sha256(file).hexdigest())
+    digest = b64encode(hashlib.sha256(file).digest()).decode()
+    assert (headers["Row-Count"], headers["Repr-Digest"]) == ("5", f"sha-256=:{digest}:")
     assert rows[0]["cost"] == "0.007500"
     assert rows[0]["error_message"].startswith("'=cmd" if kind == "csv" else "=cmd")
     assert rows[0]["to_address"].endswith("@example.com")
+
+
+def test_messages_of_a_time_an_account_and_an_error_are_exported(
+    api: Caller, product: Services, make: Factory, clock: ManualClock
+) -> None:
+    failed = {"provider_account_id": 3, "error_code": "30003"}
+    made, times = [], []
+    for _ in range(4):
+        made.append(make.message(**failed))
+        make.message(error_code="30003")
+        make.message(provider_account_id=3)
+        clock.advance(hours=1)
+        times.append(clock.now().isoformat())
+
+    which = {**failed, "created_since": times[0], "created_until": times[2]}
+    done, file = exported(api, product, of="communications", format="jsonl", filter=which)
+
+    assert [json.loads(line)["id"] for line in file.splitlines()] == made[1:3]
+    assert done["filter"] == which
 
 
 def test_an_export_goes_on_after_a_crash_where_it_was(
@@ -138,6 +181,7 @@ def test_members_can_be_exported_by_a_rule_and_masked(
 def test_a_link_holds_for_an_hour_and_for_one_file(
     api: Caller, product: Services, clock: ManualClock, messages: list[int], tmp_path: Path
 ) -> None:
+    """B045: a link that has expired, or is of another file."""
     first, _ = exported(api, product, of="communications")
     second, _ = exported(api, product, of="communications")
     path, token = urlsplit(first["link"]).path, urlsplit(first["link"]).query
@@ -147,7 +191,10 @@ def test_a_link_holds_for_an_hour_and_for_one_file(
     for wrong in (path, f"{path}?token=x", f"{path}?{token}A", f"{other}?{token}"):
         refused(api.http.get(wrong), 404)
     clock.advance(minutes=2)
-    refused(api.http.get(f"{path}?{token}"), 404)
+    late = refused(api.http.get(f"{path}?{token}"), 410)
+    assert (late["type"], remedies(late)) == (
+        "urn:echelonx:problem:export_gone", "ask for another link: GET /api/v1/exports/{id}",
+    )  # fmt: skip
 
     fresh = api.get(f"/exports/{first['id']}")["link"]
     api.delete(f"/exports/{first['id']}")
@@ -158,6 +205,8 @@ def test_a_link_holds_for_an_hour_and_for_one_file(
     assert list((tmp_path / "exports").iterdir()) == []
     kept = api.get(f"/exports/{second['id']}")
     assert (kept["status"], kept["link"]) == ("expired", None)
+    gone = refused(api.http.get(second["link"].partition(".com")[2]), 410)
+    assert gone["detail"] == "its file was kept for seven days"
     with write(product.sessions) as session:
         assert not export.waiting(session)
     assert good(api.ask("GET", "/exports"))["data"][0]["id"] == second["id"]
@@ -184,3 +233,15 @@ def test_an_export_that_cannot_be_written_fails_and_keeps_no_other(
     assert (first["status"], second["status"]) == ("failed", "failed")
     assert "vip" in first["error"]
     assert second["error"] == "it cannot be written as Parquet (ArrowInvalid)"
+
+
+def test_parquet_without_its_library_is_refused_with_how_to_have_it(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    answer = refused(api.ask("POST", "/exports", {"of": "members", "format": "parquet"}), 422)
+
+    assert (answer["type"], pointers(answer)) == ("urn:echelonx:problem:export_format", {"/format"})
+    assert remedies(answer) == "pip install 'echelonx[files]'"
+    assert api.get("/exports")["data"] == []

@@ -11,6 +11,7 @@ import pytest
 from echelonx.importers import Importers
 from echelonx.wiring import Services
 from tests.api.caller import Caller, good, pointers, refused
+from tests.api.conftest import CallerOf
 
 PEOPLE = "email,first_name,Town\nana@example.com,Ana,Berlin\nnobody,Bob,Rome\n=cmd|x,Eve,Oslo\n"
 
@@ -65,6 +66,7 @@ def test_rejected_rows_say_line_column_value_and_reason(api: Caller) -> None:
 
 
 def test_rejects_csv_is_the_rows_with_what_is_wrong_behind(api: Caller) -> None:
+    """B057 among them."""
     job = good(send(api, PEOPLE))
 
     answer = api.ask("GET", f"/imports/{job['id']}/rejects.csv")
@@ -132,7 +134,7 @@ def test_bad_options_are_refused_by_field(api: Caller) -> None:
         ({"nope": 1}, "/options/nope"),
         ({"consent_channels": ["fax"]}, "/options/consent_channels/0"),
         ({"country": "Germany"}, "/options/country"),
-        ({"mapping": {"Town": 7}}, "/options/mapping/Town/value"),
+        ({"mapping": {"Town": 7}}, "/options/mapping/Town"),
     ):
         assert pointers(refused(send(api, PEOPLE, **options), 422)) == {pointer}
 
@@ -243,6 +245,11 @@ def test_members_are_exported_as_they_can_be_imported(api: Caller) -> None:
     one = api.ask("GET", '/members/export?format=jsonl&match=first_name = "Ana"')
     assert [json.loads(line)["member_id"] for line in one.get_data().splitlines()] == ["1"]
     assert pointers(refused(api.ask("GET", "/members/export?format=xml"), 422))
+
+
+def test_who_may_not_see_people_exports_none(caller_of: CallerOf, client_id: int) -> None:
+    writer = caller_of(client_id, scopes=["exports:write"])
+    refused(writer.ask("GET", "/members/export"), 403)
 
 
 def test_an_export_holds_nobody_of_another_client(api: Caller, stranger: Caller) -> None:

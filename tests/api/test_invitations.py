@@ -16,13 +16,7 @@ from core.db import Sessions, write
 from core.errors import InvalidError
 from tests.api.caller import Caller, refused
 from tests.api.conftest import CallerOf
-from tests.api.people import PASSWORD, entered, settled, with_mail
-
-
-@pytest.fixture
-def nobody(app: Flask) -> Caller:
-    """Somebody without any proof."""
-    return Caller(app.test_client(), None)
+from tests.api.people import PASSWORD, counted, entered, settled, with_mail
 
 
 def token_of(made: dict[str, Any]) -> str:
@@ -53,6 +47,22 @@ def test_an_invitation_makes_an_account_with_its_role(
     assert (row["status"], row["referral_code"]) == ("accepted", "SPRING")
     assert "link" not in row
     refused(api.ask("POST", "/invitations", {"email": "bo@example.com"}), 409)
+
+
+def test_links_lead_to_the_configured_host_whatever_the_request_names(
+    app: Flask, api: Caller
+) -> None:
+    """B024: shown and mailed."""
+    evil = {
+        "Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http",
+        "Forwarded": "host=evil.example;proto=http", "X-Original-URL": "https://evil.example/",
+    }  # fmt: skip
+    shown = api.ask("POST", "/invitations", {"email": "bo@example.com"}, headers=evil)
+    assert token_of(shown.get_json())
+    box = with_mail(app)
+    api.ask("POST", "/invitations", {"email": "cy@example.com"}, headers=evil)
+    assert box.token
+    assert "evil" not in box.letters[-1].text
 
 
 def test_a_link_that_was_mailed_is_not_shown_and_proves_the_address(
@@ -166,16 +176,40 @@ def test_a_link_that_was_shown_opens_no_account_that_waits_for_its_owner(
     assert {one["role"] for one in places} == {"admin", "user"}
 
 
+def test_inviting_is_the_same_work_for_everybody(
+    app: Flask, api: Caller, stranger: Caller, sessions: Sessions, clock: ManualClock
+) -> None:
+    """B037."""
+    there = stranger.get("/clients/me")["id"]
+    settled(sessions, clock, there, email="bo@example.com")
+    api.get("/me")  # that the key is used is noted once a minute
+    told = []
+    for email in ("bo@example.com", "nobody@example.com"):
+        with counted(app) as work:
+            answer = api.post("/invitations", {"email": email})
+        told.append((work, answer.keys(), answer["status"]))
+    assert told[0] == told[1]
+    assert told[0][0]["letters"] == 1
+
+
 def test_no_client_keeps_an_address_from_the_others(
-    app: Flask, api: Caller, stranger: Caller, nobody: Caller
+    app: Flask,
+    api: Caller,
+    stranger: Caller,
+    nobody: Caller,
+    sessions: Sessions,
+    clock: ManualClock,
 ) -> None:
     box = with_mail(app)
-    taken = stranger.post("/users", {"email": "bo@example.com", "role": "user"})
-    for status in ("suspended", "inactive"):
-        refused(stranger.ask("PATCH", f"/users/{taken['id']}", {"status": status}), 409)
+    there = stranger.get("/clients/me")["id"]
+    with write(sessions) as session:
+        taken = create_user(session, clock, email="bo@example.com", client_id=there).id
+    stranger.patch(f"/users/{taken}", {"status": "suspended"})
 
     api.post("/invitations", {"email": "bo@example.com"})
     nobody.post("/invitations/accept", {"token": box.token, "password": PASSWORD})
+    assert len(entered(app, "bo@example.com").get("/me")["clients"]) == 1
+    stranger.patch(f"/users/{taken}", {"status": "active"})
     assert len(entered(app, "bo@example.com").get("/me")["clients"]) == 2
 
 

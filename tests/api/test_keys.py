@@ -25,6 +25,19 @@ def test_a_revoked_key_is_still_listed(api: Caller) -> None:
     refused(api.ask("DELETE", "/api-keys/77"), 404)
 
 
+def test_a_key_is_named_anew_and_works_on(api: Caller) -> None:
+    made = api.post("/api-keys", {"name": "shop", "scopes": ["read"]})
+    path = f"/api-keys/{made['id']}"
+
+    renamed = api.patch(path, {"name": "front"})
+
+    del made["key"]
+    assert renamed == api.get(path) == {**made, "name": "front"}
+    for wrong, pointer in (({}, "/name"), ({"name": " "}, "/name"), ({"scopes": ["*"]}, "/scopes")):
+        assert pointer in pointers(refused(api.ask("PATCH", path, wrong), 422))
+    refused(api.ask("PATCH", "/api-keys/77", {"name": "x"}), 404)
+
+
 def test_bad_keys_are_refused_by_field(api: Caller, clock: ManualClock) -> None:
     for body, pointer in (
         ({}, "/name"),

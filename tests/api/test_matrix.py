@@ -21,9 +21,8 @@ from core.db import Sessions
 from tests.api.caller import Caller
 from tests.api.conftest import CallerOf
 from tests.api.test_auth import person
-from tests.api.test_register import BODIES, owned, snapshot
+from tests.api.test_register import BODIES, snapshot
 
-__all__ = ["owned"]
 MATRIX = Path(__file__).with_name("matrix.csv")
 ROLES = list(RANKS)
 

@@ -12,12 +12,6 @@ from tests.api.people import PASSWORD, entered, settled, with_mail
 NEW = "seven new words nobody has"
 
 
-@pytest.fixture
-def ana(sessions: Sessions, clock: ManualClock, client_id: int) -> int:
-    """An admin of the client."""
-    return settled(sessions, clock, client_id)
-
-
 def test_a_new_password_ends_whatever_was_open(app: Flask, ana: int) -> None:
     """B036: the caller goes on with the session that the answer holds."""
     other, caller = entered(app), entered(app)

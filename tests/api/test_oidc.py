@@ -21,7 +21,6 @@ from core.settings import Settings
 from echelonx.wiring import Services, build
 from tests.api.caller import Caller, good, refused
 from tests.api.issuer import CLIENT, SECRET, LocalIssuer
-from tests.api.people import settled
 
 OURS = "https://mail.example.com"
 
@@ -56,12 +55,6 @@ def product(
     services = build(settings, clock)
     yield services
     services.close()
-
-
-@pytest.fixture
-def ana(sessions: Sessions, clock: ManualClock, client_id: int) -> int:
-    """An admin of the client."""
-    return settled(sessions, clock, client_id)
 
 
 @pytest.fixture
@@ -102,6 +95,29 @@ def test_a_program_signs_in_and_the_link_outlives_the_address(
     assert finish(nobody, came_back(nobody, issuer)).status_code == 200
     assert count(sessions, UserIdentity, UserSession, SignInState) == [1, 2, 0]
     assert SECRET not in caplog.text
+
+
+def test_who_has_a_password_is_unlinked_and_somebody_else_may_be_linked(
+    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, sessions: Sessions
+) -> None:
+    made = good(finish(nobody, came_back(nobody, issuer)))
+    me = Caller(app.test_client(), made["token"])
+    (held,) = me.get("/me/identities")["data"]
+    assert held["issuer"] == issuer.url
+    path = f"/me/identities/{held['id']}"
+    with write(sessions) as session:
+        kept, session.get_one(User, ana).password_hash = (
+            session.get_one(User, ana).password_hash, None,
+        )  # fmt: skip
+    assert "only way in" in refused(me.ask("DELETE", path), 409)["detail"]
+    with write(sessions) as session:
+        session.get_one(User, ana).password_hash = kept
+    refused(finish(nobody, came_back(nobody, issuer, sub="another")), 401)
+
+    me.delete(path)
+    refused(me.ask("DELETE", path), 404)
+    assert finish(nobody, came_back(nobody, issuer, sub="another")).status_code == 200
+    assert count(sessions, UserIdentity) == [1]
 
 
 def test_a_page_keeps_its_binding_in_a_cookie_no_other_browser_has(

@@ -61,7 +61,7 @@ def test_no_schema_comes_twice(document: Any) -> None:
     assert not {name for name in names if name.rstrip("0123456789") in names - {name}}
 
 
-TOLD_OR_GIVEN_ONCE = {"Accept", "LinkText", "Reset", "SignedIn"}
+TOLD_OR_GIVEN_ONCE = {"Accept", "Enter", "Link", "LinkText", "Reset", "SignedIn"}
 """A link's text in a request; a session's in the answer that opens it."""
 
 

@@ -35,7 +35,7 @@ def test_a_member_gets_everything_that_is_kept(api, stranger, make, product) -> 
     assert sections["consents"][0]["wording"] == "Write me"
     assert sections["communications"][0]["said"] == {"subject": "Hi", "text": "Hello Ana"}
     assert sections["suppressions"][0]["reason"] == "bounced"
-    assert {one["action"] for one in sections["audit_log"]} >= {"people.add_note"}
+    assert {one["action"] for one in sections["audit_log"]} >= {"member.add_note"}
     archive = zipfile.ZipFile(io.BytesIO(api.ask("GET", f"{path}/export", format="csv").get_data()))
     [note] = csv.DictReader(io.StringIO(archive.read("member_notes.csv").decode()))
     assert note["text"] == "'=likes tea"

@@ -9,13 +9,16 @@ from tests.api.caller import Caller, pointers, refused
 
 
 def test_an_unknown_route_is_a_problem(api: Caller) -> None:
-    assert refused(api.ask("GET", "/nothing"), 404)["title"] == "Not Found"
+    for path in ("/nothing", "/members/abc"):
+        problem = refused(api.ask("GET", path), 404)
+        assert problem["title"] == "Not Found"
+        assert "openapi.json" in problem["errors"][0]["remedy"]
 
 
 def test_a_wrong_method_says_which_are_right(api: Caller) -> None:
     answer = api.ask("PUT", "/members")
 
-    refused(answer, 405)
+    assert "Allow" in refused(answer, 405)["errors"][0]["remedy"]
     assert "POST" in answer.headers["Allow"]
 
 
@@ -38,6 +41,12 @@ def test_a_nested_fields_error_points_to_it(api: Caller) -> None:
     answer = api.ask("POST", "/members", {"email": "a@example.com", "consents": consents})
 
     assert pointers(refused(answer, 422)) == {"/consents/1/channel"}
+
+
+def test_the_first_thousand_errors_are_told(api: Caller) -> None:
+    answer = api.ask("POST", "/sign-in", {f"odd{number}": 1 for number in range(2_000)})
+
+    assert len(refused(answer, 422)["errors"]) == problem.MOST_ERRORS
 
 
 def raising(app: Flask, error: Exception) -> Caller:

@@ -1,33 +1,14 @@
 """Mirrors api/recovery.py."""
 
-import pytest
 from flask import Flask
 
 from accounts.user import User, UserStatus
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from tests.api.caller import Caller, refused
-from tests.api.people import PASSWORD, Mailbox, entered, settled, with_mail
+from tests.api.people import PASSWORD, Mailbox, counted, entered
 
 NEW = "seven new words nobody has"
-
-
-@pytest.fixture
-def ana(sessions: Sessions, clock: ManualClock, client_id: int) -> int:
-    """An admin of the client."""
-    return settled(sessions, clock, client_id)
-
-
-@pytest.fixture
-def box(app: Flask) -> Mailbox:
-    """Letters that were written."""
-    return with_mail(app)
-
-
-@pytest.fixture
-def nobody(app: Flask) -> Caller:
-    """Somebody without any proof."""
-    return Caller(app.test_client(), None)
 
 
 def test_a_link_sets_a_password_once_and_ends_what_was_open(
@@ -79,6 +60,20 @@ def test_a_link_ends_after_an_hour_with_the_next_one_and_with_the_account(
         session.get_one(User, ana).status = UserStatus.ACTIVE
     clock.advance(hours=1)
     dead(box.token)
+
+
+def test_asking_for_a_link_is_the_same_work_for_everybody(
+    app: Flask, ana: int, nobody: Caller
+) -> None:
+    """B037: but for the letter, which leaves after the answer."""
+    told = []
+    for email in ("ana@example.com", "bo@example.com"):
+        with counted(app) as work:
+            nobody.post("/password-resets", {"email": email})
+        told.append(work)
+    assert [work.pop("letters") for work in told] == [1, 0]
+    assert told[0] == told[1]
+    assert told[0]["passwords"] == 0
 
 
 def test_nobody_learns_who_has_an_account(

@@ -15,9 +15,10 @@ from communications.response import intent
 from communications.status import Rank, Status
 from core.clock import ManualClock
 from core.db import Sessions, read, write
-from tests.api.caller import Caller, refused
+from tests.api.caller import Caller, refused, remedies
 from tests.api.test_reference import examples, play
 from tests.factories import Factory
+from webhooks import retention
 
 MINUTE = timedelta(minutes=1)
 PAGE = Path(__file__).parents[2] / "docs/reference/reports.md"
@@ -125,7 +126,7 @@ def test_people_and_machines_are_told_apart(
         read_at=at + 5 * MINUTE,
         clicked_at=at + 3 * MINUTE,
     )
-    scanned = make.message(status=Status.DELIVERED)
+    scanned = make.message(status=Status.DELIVERED, machine_read=True, machine_clicked=True)
     make.message(status=Status.REPLIED, replied_at=at + 9 * MINUTE, channel="sms")
     told(sessions, clock, scanned, EventType.OPENED, machine=True)
     told(sessions, clock, read_it, EventType.OPENED)
@@ -148,6 +149,31 @@ def test_people_and_machines_are_told_apart(
     assert answers["intents"] == {"yes": 1, "stop": 1, "question": 1, "no": 1, "other": 1}
     assert intent("") == "other"
     assert api.get("/communications/responses", channel="push")["rate"] is None
+
+
+def test_links_are_of_the_newest_messages_in_which_somebody_did_something(
+    api: Caller,
+    make: Factory,
+    sessions: Sessions,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("communications.response.SAMPLE", 3)
+    at = clock.now()
+    older = make.message(status=Status.CLICKED, clicked_at=at)
+    unsent = make.message(status=Status.CLICKED, clicked_at=at, sent_at=None)
+    newer = make.message(status=Status.CLICKED, clicked_at=at)
+    make.message(status=Status.READ, read_at=at)
+    make.message(status=Status.DELIVERED)
+    for message, path in ((older, "a"), (unsent, "b"), (newer, "b"), (newer, "c")):
+        url = f"https://shop.example.com/{path}"
+        told(sessions, clock, message, EventType.CLICKED, detail=url)
+        told(sessions, clock, message, EventType.OPENED, detail=url)
+
+    found = api.get("/communications/engagement")
+
+    links = [(link["url"][-1], link["clicked"]) for link in found["links"]]
+    assert (found["clicked"], found["sample"], links) == (3, 2, [("b", 2), ("c", 1)])
 
 
 def test_an_opt_out_shows_its_way_and_what_still_left(
@@ -198,7 +224,8 @@ def test_failures_are_sent_again_once_they_are_mended(
         ("30007", "undelivered", 1, 0),
     ]
     assert groups[0]["cause"] == "the carrier filtered it as spam"
-    assert api.post("/communications/retry", asked) == {"rows": 3, "dry_run": True}
+    told = {"rows": 3, "content_removed": 0, "dry_run": True}
+    assert api.post("/communications/retry", asked) == told
     for count, status in ((2, 409), (0, 422)):
         body = {**asked, "dry_run": False, "count": count}
         refused(api.ask("POST", "/communications/retry", body), status)
@@ -206,7 +233,7 @@ def test_failures_are_sent_again_once_they_are_mended(
     assert "START" in str(refused(api.ask("POST", "/communications/retry", hopeless), 409))
     clock.advance(hours=1)
     body = {**asked, "dry_run": False, "count": 3}
-    assert api.post("/communications/retry", body) == {"rows": 3, "dry_run": False}
+    assert api.post("/communications/retry", body) == told | {"dry_run": False}
     with read(sessions) as session:
         rows = {row.id: row for row in session.scalars(select(Communication))}
     for one in spam:
@@ -217,6 +244,44 @@ def test_failures_are_sent_again_once_they_are_mended(
     with write(sessions) as session:
         session.execute(update(Communication).values(status=Status.SENT))
     assert api.get("/communications/failures")["data"] == []
+
+
+def test_what_was_emptied_is_counted_and_not_sent_again(
+    api: Caller, make: Factory, sessions: Sessions, clock: ManualClock
+) -> None:
+    failed = {
+        "channel": "sms", "status": Status.FAILED, "rank": 0, "reason": Reason.REJECTED,
+        "sent_at": None, "content": "Hello", "subject": None, "error_code": "30007",
+    }  # fmt: skip
+    old = make.message(**failed)
+    clock.advance(days=181)
+    forget_content(sessions, clock)
+    asked = {"filter": {"error_code": "30007"}}
+    ask = {**asked, "dry_run": False, "count": 1}
+
+    assert api.post("/communications/retry", asked)["content_removed"] == 1
+    problem = refused(api.ask("POST", "/communications/retry", ask), 409)
+    assert problem["type"].endswith("content_removed")
+    assert "another campaign" in remedies(problem)
+
+    new = make.message(**failed)
+    group = api.get("/communications/failures")["data"][0]
+    assert (group["rows"], group["retryable"], group["content_removed"]) == (2, 1, 1)
+    told = {"rows": 1, "content_removed": 1}
+    assert api.post("/communications/retry", asked) == told | {"dry_run": True}
+    assert api.post("/communications/retry", ask) == told | {"dry_run": False}
+    shown = {one: api.get(f"/communications/{one}") for one in (old, new)}
+    assert (shown[old]["status"], shown[new]["status"]) == ("failed", "queued")
+    assert (shown[old]["content"], shown[new]["content"]["text"]) == ({}, "Hello")
+    assert shown[old]["content_removed_at"].startswith(str(clock.now().date()))
+    assert shown[new]["content_removed_at"] is None
+
+
+def forget_content(sessions: Sessions, clock: ManualClock) -> None:
+    more = True
+    while more:
+        with write(sessions) as session:
+            more = retention.step(session, clock)
 
 
 def test_the_examples_of_the_page_work(api: Caller) -> None:

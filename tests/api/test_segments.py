@@ -307,3 +307,31 @@ def look(make: Factory, clock: ManualClock) -> None:
     tracking = Tracking(make.sessions, clock)
     while tracking.unit():
         pass
+
+
+def test_no_rule_refers_to_a_segment_by_number(api: Caller, stranger: Caller) -> None:
+    """`#7` is the engine's own word: it would outlive the segment, whoever's it is (B043)."""
+    foreign = stranger.post("/segments", {"name": "Theirs", "text": "everyone"})["id"]
+    own = api.post("/segments", {"name": "Ours", "text": "everyone"})["id"]
+    tier = {"tier": "elite", "grace_days": 1}
+    for reference in (f"#{foreign}", f"#{own}", f"#{own}+", f"#{own}-"):
+        text, rule = f'in segment "{reference}"', {"segment": reference}
+        audience = {"name": "C", "type": "email", "target_audience": {"rule": rule}}
+        for method, path, body in (
+            ("POST", "/segments", {"name": "A", "text": text}),
+            ("POST", "/segments", {"name": "A", "rule": {"not": rule}}),
+            ("POST", "/segments/preview", {"text": text}),
+            ("POST", f"/segments/{own}/effect", {"text": text}),
+            ("PATCH", f"/segments/{own}", {"text": text}),
+            ("POST", "/campaigns", audience),
+            ("POST", "/bulk-edits", {"text": text, "changes": {"tier": "elite"}}),
+            ("POST", "/exports", {"of": "members", "match": text}),
+            ("PUT", "/tiers", {"rules": [{**tier, "text": text}]}),
+        ):
+            problem = refused(api.ask(method, path, body), 422)
+            assert f"{reference} is no segment's name" in problem["detail"], (method, path)
+            assert remedies(problem), (method, path)
+        refused(api.ask("GET", "/members", match=text), 422)
+        draft = f'journey "J{reference}"\n  when asked\n  exit when {text}\n  wait 1d\n'
+        path = f"/journeys/{api.post('/journeys', {'text': draft})['id']}/publish"
+        assert "is no segment's name" in str(refused(api.ask("POST", path), 409))

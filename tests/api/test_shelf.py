@@ -100,9 +100,12 @@ def test_what_is_over_can_be_put_away_and_what_is_under_way_cannot_be_deleted(
     assert api.get("/communications", campaign_id=campaign)["data"][0]["id"] == waits
 
 
-def test_many_campaigns_are_changed_at_once_or_only_tried(api: Caller, campaign: int) -> None:
-    twin = api.post(f"/campaigns/{campaign}/duplicate", {})["id"]
-    change = {"ids": [campaign, twin, 10**6], "do": "update", "changes": {"priority": "urgent"}}
+def test_many_campaigns_are_changed_at_once_or_only_tried(
+    api: Caller, campaign: int, sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    twin, over = (api.post(f"/campaigns/{campaign}/duplicate", {})["id"] for _ in range(2))
+    completed(sessions, clock, client_id, over)
+    change = {"ids": [campaign, twin, over], "do": "update", "changes": {"priority": "urgent"}}
 
     def ask(**more: Any) -> tuple[bool, list[bool], list[str]]:
         told = api.post("/campaigns/batch", {**change, **more})

@@ -16,12 +16,6 @@ from tests.api.people import PASSWORD, entered, settled
 from tests.api.test_auth import routes
 
 
-@pytest.fixture
-def ana(sessions: Sessions, clock: ManualClock, client_id: int) -> int:
-    """An admin of the client."""
-    return settled(sessions, clock, client_id)
-
-
 def test_a_password_opens_a_session_and_signing_out_ends_it(
     app: Flask, ana: int, sessions: Sessions, clock: ManualClock, client_id: int
 ) -> None:
@@ -177,7 +171,7 @@ def test_no_other_site_writes_with_the_cookie_on_any_route(app: Flask, ana: int)
 OPEN_TO_ALL = {
     "/api/v1/sign-in", "/api/v1/password-resets", "/api/v1/password-resets/confirm",
     "/api/v1/email-verifications", "/api/v1/invitations/accept", "/api/v1/sign-in/oidc",
-    "/api/v1/sign-in/oidc/callback",
+    "/api/v1/sign-in/oidc/callback", "/api/v1/sign-in/link", "/api/v1/sign-in/link/confirm",
 }  # fmt: skip
 
 

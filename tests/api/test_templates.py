@@ -1,6 +1,7 @@
 """Mirrors api/templates.py."""
 
 from tests.api.caller import Caller, pointers, refused, remedies
+from tests.api.test_providers import SMTP
 
 EMAIL = {
     "name": "Gift",
@@ -53,6 +54,35 @@ def test_a_taken_name_is_a_conflict(api: Caller) -> None:
     api.post("/templates", SMS)
 
     assert pointers(refused(api.ask("POST", "/templates", SMS), 409)) == {"/name"}
+
+
+def test_a_template_gets_another_name(api: Caller) -> None:
+    made, other = api.post("/templates", SMS), api.post("/templates", EMAIL)
+    path = f"/templates/{made['id']}"
+
+    renamed = api.patch(path, {"name": " Greeting "})
+
+    assert (renamed["name"], renamed["version"]) == ("Greeting", made["version"])
+    assert api.get(path) == renamed
+    assert pointers(refused(api.ask("PATCH", path, {"name": other["name"]}), 409)) == {"/name"}
+    for wrong in ({}, {"name": " "}, {"channel": "email"}):
+        refused(api.ask("PATCH", path, wrong), 422)
+
+
+def test_a_template_that_a_journey_sends_keeps_its_name(api: Caller) -> None:
+    made = api.post("/templates", EMAIL)
+    api.post("/providers", SMTP)
+    text = 'journey "J"\n  when asked\n  send email "Gift"\n'
+    journey = api.post("/journeys", {"text": text})
+    path = f"/templates/{made['id']}"
+    assert api.patch(path, {"name": "Box"})["name"] == "Box"
+    api.patch(path, {"name": "Gift"})
+    api.post(f"/journeys/{journey['id']}/publish")
+
+    problem = refused(api.ask("PATCH", path, {"name": "Box"}), 409)
+
+    assert (pointers(problem), "“J”" in problem["detail"]) == ({"/name"}, True)
+    assert api.patch(path, {"name": "Gift"})["name"] == "Gift"
 
 
 def test_templates_are_listed_by_channel(api: Caller) -> None:

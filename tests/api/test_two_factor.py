@@ -59,7 +59,8 @@ def test_a_code_is_asked_for_and_good_once(
     refused(nobody.ask("POST", "/sign-in", {**SIGN_IN, "code": "000000"}), 401)
     with_code = {**SIGN_IN, "code": phone.code}
     assert nobody.post("/sign-in", with_code)
-    refused(nobody.ask("POST", "/sign-in", with_code), 401)
+    again = refused(nobody.ask("POST", "/sign-in", with_code), 401)
+    assert "good once" in again["errors"][0]["remedy"]
     for code, status in ((codes[0].upper(), 200), (codes[0], 401), (codes[1], 200)):
         answer = nobody.ask("POST", "/sign-in", {**SIGN_IN, "code": code})
         assert answer.status_code == status

@@ -47,7 +47,7 @@ def test_every_operation_has_a_name_of_its_own(app: Flask) -> None:
     ]
 
     assert len(names) == len(set(names)) > 100
-    assert {"members_list", "members_create", "members_search"} <= set(names)
+    assert {"member_list", "member_create", "member_search"} <= set(names)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # once is enough

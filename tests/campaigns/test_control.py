@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from communications.account import pause_account, resume_account
 from communications.claim import Claimed, claim
 from communications.communication import Communication, Reason
 from communications.ledger import intend
+from communications.standstill import standstills
 from communications.status import Status
 from core.clock import ManualClock
 from core.db import Sessions, read, write
@@ -60,6 +62,29 @@ def test_pausing_stops_every_queued_row_also_the_claimed_ones(
         assert not intend(session, clock, ids=ids, owner="w#1", lease_seconds=120)
     assert campaign_now(running.campaign_id).status is CampaignStatus.PAUSED
     assert run_now(running.id).status is RunStatus.PAUSED
+
+
+def test_a_pause_is_noted_once_with_who_it_was_until_it_ends(
+    sessions: Sessions, clock: ManualClock, do: Deed, running: Run
+) -> None:
+    begun = clock.now()
+    for who in ("user:7", "user:8"):
+        do(partial(pause, actor=who, reason="a wrong price"), running.campaign_id)
+        clock.advance(hours=1)
+    do(resume, running.campaign_id)
+    clock.advance(hours=1)
+    do(pause, running.campaign_id)
+    do(cancel, running.campaign_id)
+
+    with read(sessions) as session:
+        subject = f"campaign:{running.campaign_id}"
+        first, second = standstills(
+            session, running.client_id, [subject], begun, clock.now() + timedelta(hours=1)
+        )
+    assert (first.actor, first.reason, second.actor) == ("user:7", "a wrong price", None)
+    assert first.ended_at is not None
+    assert first.ended_at - first.began_at == timedelta(hours=2)
+    assert second.ended_at == clock.now()
 
 
 def test_resuming_goes_on_with_the_untouched_rows(

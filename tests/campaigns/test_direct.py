@@ -186,6 +186,10 @@ def test_what_cannot_be_written_spoils_nothing_else(
         (draft(ana, Wording(channel=Channel.SMS)), InvalidError, "text"),
         (draft(ana, Wording(text="Hello")), InvalidError, "channel"),
         (draft(ana, Wording(channel=Channel.EMAIL, text="Hello")), InvalidError, "subject"),
+        (draft(ana, Wording(channel=Channel.EMAIL, subject="Hi\r\nBcc: x@y.co", text="x")),
+         InvalidError, "subject"),  # B023
+        (draft(ana, SMS, Wording(channel=Channel.SMS, text="a" * 1_601)), InvalidError,
+         "otherwise.0.text"),  # B086
         (draft(ana, Wording(template_id=template_ids[Channel.SMS], text="x")), InvalidError,
          "template_id"),
         (draft(ana, SMS, Wording(template_id=template_ids[Channel.SMS], channel=Channel.EMAIL)),

@@ -202,6 +202,7 @@ def test_a_start_missed_by_more_than_two_hours_never_sends_by_itself_and_says_so
     scheduled: int,
     campaign_now: CampaignNow,
 ) -> None:
+    """B091."""
     with write(sessions) as session:
         launch(session, clock, client_id=client_id, campaign_id=scheduled)
     clock.advance(hours=3, seconds=1)

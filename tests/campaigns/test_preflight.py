@@ -113,6 +113,7 @@ def test_a_time_that_has_passed_is_blocked(
     seconds_ago: int,
     codes: list[str],
 ) -> None:
+    """B091."""
     make_member()
     at = clock.now() - timedelta(seconds=seconds_ago)
 

@@ -40,7 +40,7 @@ def sent(
     for _ in range(2):
         message(campaign_id=campaign)
     message(campaign_id=campaign, status=Status.SKIPPED, reason="suppressed", sent_at=None)
-    message(direction=Direction.INBOUND)
+    message(campaign_id=campaign, direction=Direction.INBOUND)
     stranger = make.another_client()
     stranger.message(stranger.member(), channel="sms", cost=Decimal(9), currency="USD")
     return campaign

@@ -11,7 +11,7 @@ from campaigns.campaign import Campaign, CampaignStatus
 from campaigns.usage import Delta, change, delete, effect, usage
 from core.clock import ManualClock
 from core.condition.ast import Not, Or
-from core.condition.json import from_json
+from core.condition.json import from_json, to_json
 from core.condition.text import format, parse
 from core.db import Sessions, read, write
 from members.errors import SegmentInUseError, SegmentKindError, SegmentNotFoundError
@@ -78,10 +78,12 @@ def test_all_that_uses_a_segment_is_listed(
         outer = made(session, clock, client_id, "B", f'not in segment "A" or {ELITE}')
         outmost = made(session, clock, client_id, "C", 'in segment "B"')
         made(session, clock, client_id, "D")
-        reference = format(Or((belonging(segment), Not(belonging(outer)))))
+        reference = to_json(Or((belonging(segment), Not(belonging(outer)))))
     by_id = make_campaign(target_audience={"segment_id": segment.id})
     by_rule = make_campaign(target_audience={"rule": 'has tag "x" and in segment "A"'})
-    by_reference = make_campaign(target_audience={"rule": reference})
+    by_reference = make_campaign()
+    with write(sessions) as session:  # as one was stored when rules could still hold references
+        session.get_one(Campaign, by_reference).target_audience = {"rule": reference}
     through = make_campaign(target_audience={"segment_id": outmost.id})
     make_campaign()
     ended = make_campaign(target_audience={"segment_id": segment.id})

@@ -119,6 +119,7 @@ def test_values_that_do_not_fit_are_a_bug() -> None:
 @example("é" * 200)
 @example("x\r\nBcc: b@example.com")
 def test_a_subject_is_one_header_whatever_it_says(text: str) -> None:
+    """B023."""
     raw = message({"subject": (text,), "text": ("x",)})
     found = read(raw)
 
@@ -139,6 +140,7 @@ def test_a_subject_reads_as_it_was_written(text: str) -> None:
 
 @pytest.mark.parametrize("evil", ["a\r\nBcc: b@example.com", "a\nb", "a\r\n\r\nbody", "a\x85b"])
 def test_no_value_of_a_header_can_begin_another(evil: str) -> None:
+    """B023."""
     line = header_line("List-Unsubscribe", evil)
     assert line.endswith(b"\r\n")
     folded = line[:-2].split(b"\r\n")

@@ -34,6 +34,8 @@ def test_empty_is_not_given(empty: str | None) -> None:
         ({"api_key": "k", "port": "25"}, "port"),
         ({"api_key": "k", "port": True}, "port"),
         ({"api_key": "k", "name": {}}, "name"),
+        ({"api_key": "k", "name": "Shop\r\nBcc: x@y.co"}, "name"),  # B023
+        ({"api_key": "k", "name": "Shop\u2028 x"}, "name"),
         ({"api_key": "k", "apikey": "x"}, "apikey"),
         ({"api_key": "k", "zzz": "x"}, "zzz"),
     ],

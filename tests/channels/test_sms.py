@@ -20,6 +20,7 @@ from channels.sms import Encoding, Keyword, keyword, size
     ],
 )
 def test_gsm_7_holds_160_septets_or_153_a_part(text: str, segments: int) -> None:
+    """B086."""
     found = size(text)
     assert (found.encoding, found.segments) == (Encoding.GSM_7, segments)
 
@@ -38,6 +39,7 @@ def test_gsm_7_holds_160_septets_or_153_a_part(text: str, segments: int) -> None
     ],
 )
 def test_ucs_2_holds_70_units_or_67_a_part(text: str, segments: int) -> None:
+    """B086."""
     found = size(text)
     assert (found.encoding, found.segments) == (Encoding.UCS_2, segments)
 

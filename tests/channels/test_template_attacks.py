@@ -8,7 +8,7 @@ from channels.template import TemplateRenderError
 from tests.channels.test_template import context, refused, shown, sms
 
 SLOW = 2.0
-"""Seconds no refusal may take on a busy machine; the attacks below run for minutes if let."""
+"""CPU seconds no refusal may take, coverage and all; the attacks below run for minutes if let."""
 
 
 class TestBadInput:
@@ -67,9 +67,9 @@ class TestBadInput:
         ],
     )
     def test_b005_b006_what_grows_without_bound_is_stopped(self, text: str) -> None:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         refused(text)
-        assert time.perf_counter() - begun < SLOW
+        assert time.thread_time() - begun < SLOW
 
     @pytest.mark.parametrize(
         "text",
@@ -91,9 +91,9 @@ class TestBadInput:
         ],
     )
     def test_b008_what_is_too_deep_or_too_long_is_refused_at_once(self, text: str) -> None:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         refused(text)
-        assert time.perf_counter() - begun < SLOW
+        assert time.thread_time() - begun < SLOW
 
     @pytest.mark.parametrize("text", ["%mautic.db_password%", "${SECRET}", "%(secret)s"])
     def test_b009_no_setting_is_put_in(self, text: str) -> None:

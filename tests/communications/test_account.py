@@ -2,6 +2,7 @@
 
 import pytest
 
+from accounts.client import create_client
 from channels.channel import Channel
 from channels.registry import UnknownProviderError
 from communications import account as accounts
@@ -74,7 +75,7 @@ def test_an_account_is_found_by_its_token_and_only_by_its_own_client(
         found = accounts.account_by_token(session, added.token)
         assert found is not None
         assert found.id == added.id
-        assert accounts.account_by_token(session, "x" + added.token[1:]) is None
+        assert accounts.account_by_token(session, added.token + "x") is None
         with pytest.raises(AccountNotFoundError):
             accounts.account(session, client_id + 1, added.id)
 
@@ -102,3 +103,19 @@ def test_a_paused_account_is_not_active_until_it_is_resumed(
     with write(sessions) as session:
         assert accounts.resume_account(session, clock, account_id=added.id)
     assert active()
+
+
+def test_another_clients_accounts_are_neither_in_the_way_nor_used(
+    add, sessions, clock, client_id
+) -> None:
+    with write(sessions) as session:
+        other = create_client(session, clock, name="Other").id
+    theirs, own = add(client_id=other), add()
+
+    assert (theirs.name, own.name) == ("mail", "mail"), "a name is taken at one client only"
+    with write(sessions) as session:
+        assert accounts.account_ids(session, client_id, "smtp") == [own.id]
+        assert accounts.accounts(session, client_id) == [session.get(type(own), own.id)]
+        found = accounts.active_account(session, client_id, Channel.EMAIL)
+        assert found is not None
+        assert found.id == own.id, "not the oldest of all"

@@ -9,11 +9,12 @@ from sqlalchemy import event
 from channels.adapter import Ports
 from channels.outcome import DEADLINE_PASSED, Accepted, Ambiguous, NotSent, Rejected
 from channels.registry import PROVIDERS
-from communications.account import ProviderAccount, add_account, rest_account, rested
+from communications.account import ProviderAccount, add_account
 from communications.breaker import FAILURES, PERIOD_SECONDS, REST_SECONDS, Breaker
 from communications.content import ContentStore
 from communications.dispatch import Dispatcher
 from communications.reference import References
+from communications.rest import rest_account, rested
 from communications.status import Status
 from communications.urls import Urls
 from core.db import read, write

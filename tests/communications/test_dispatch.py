@@ -14,7 +14,14 @@ from channels.channel import Channel
 from channels.outcome import Accepted, NotSent, Rejected
 from channels.registry import PROVIDERS
 from communications import dispatch as module
-from communications.account import AccountStatus, ProviderAccount, add_account, seal
+from communications.account import (
+    AccountStatus,
+    ProviderAccount,
+    add_account,
+    change_account,
+    resume_account,
+    seal,
+)
 from communications.communication import Communication, MessageType, Reason
 from communications.content import ContentStore, VersionContent
 from communications.dispatch import Dispatcher
@@ -24,9 +31,11 @@ from communications.reference import References
 from communications.status import Status
 from communications.urls import Urls
 from core.db import write
+from core.http import Egress
 from core.secret import Vault
 from core.token import Signer
 from members.suppression import Suppression
+from tests.channels.simulated import simulating
 from tests.communications.scripted import Scripted
 from tests.conftest import NOON
 
@@ -325,6 +334,75 @@ def test_the_adapter_is_built_once_and_anew_when_the_account_changes(
     dispatcher.step(account_id)
 
     assert Scripted.opened == built + 2
+
+
+def test_settings_changed_while_a_window_is_on_the_wire_are_for_the_next(
+    dispatcher, account_id, make_rows, statuses, sessions, clock, client_id, monkeypatch
+) -> None:
+    make_rows(6, template_version_id=1)
+    read: list[str] = []
+    opened = Scripted.from_config.__func__
+    monkeypatch.setattr(
+        Scripted,
+        "from_config",
+        classmethod(
+            lambda cls, config, ports: read.append(config["key"]) or opened(cls, {}, ports)
+        ),
+    )
+
+    def change(_) -> Accepted:
+        if len(Scripted.sent) == 2:
+            clock.advance(seconds=1)
+            with write(sessions) as session:
+                change_account(
+                    session, clock, VAULT, client_id=client_id, account_id=account_id,
+                    config={"key": "new"},
+                )  # fmt: skip
+        return Accepted("id")
+
+    Scripted.script = change
+
+    drain(dispatcher, account_id)
+
+    assert statuses() == [Status.SENT] * 6
+    assert read == ["secret", "new", "new"], "the lane, the change's own look, the next lane"
+    assert len({message.reference for message in Scripted.sent}) == 6
+
+
+def test_a_key_the_provider_revoked_is_replaced_and_nothing_is_lost_or_sent_twice(
+    sessions, clock, client_id, make_rows, statuses, tmp_path
+) -> None:
+    """With SendGrid's own wire format: the simulator refuses a key that is not its account's."""
+    with (
+        simulating(tmp_path / "log") as simulators,
+        contextlib.closing(Egress(allow_private=True)) as http,
+    ):
+        good = simulators.config["sendgrid"]
+        with write(sessions) as session:
+            added = add_account(
+                session, clock, VAULT, client_id=client_id, name="sg", adapter="sendgrid",
+                config={**good, "api_key": "SG.revoked"},
+            )  # fmt: skip
+            account_id = added.id
+        make_rows(5, template_version_id=1, provider_account_id=account_id)
+        dispatcher = Dispatcher(
+            sessions, clock, owner="here:1:1", references=REFERENCES, urls=URLS, vault=VAULT,
+            ports=Ports(http=http), content=ContentStore(load, URLS),
+        )  # fmt: skip
+        drain(dispatcher, account_id)
+        assert statuses() == [Status.QUEUED] * 5
+
+        clock.advance(seconds=1)
+        with write(sessions) as session:
+            change_account(
+                session, clock, VAULT, client_id=client_id, account_id=account_id,
+                config={"api_key": good["api_key"]},
+            )  # fmt: skip
+            assert resume_account(session, clock, account_id=account_id)
+        drain(dispatcher, account_id)
+
+        assert statuses() == [Status.SENT] * 5
+        assert len(simulators.accepts("sendgrid")) == 5
 
 
 def test_stopping_takes_up_nothing_new(dispatcher, account_id, make_rows) -> None:

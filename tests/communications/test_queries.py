@@ -1,23 +1,25 @@
 """Mirrors communications/queries.py."""
 
-import pytest
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
 
-from channels.adapter import EventType, ProviderEvent
+import pytest
+from sqlalchemy import event, text
+
 from channels.channel import Channel
-from channels.outcome import Accepted, NotSent
 from communications import queries
 from communications.communication import Reason
 from communications.content import ContentStore, VersionContent
 from communications.errors import CommunicationNotFoundError
-from communications.receipt import learn_fact
-from communications.settle import Settled, settle
 from communications.status import Status
 from communications.urls import Urls
 from core.db import write
-from core.page import Walk
+from core.page import NEWEST, OLDEST, Walk
 from core.token import Signer
 from members.address import MemberAddress
 from members.member import Member
+from tests.conftest import only_postgresql
 
 FINAL = [
     # status, clicked: what it counts as, beside audience
@@ -77,41 +79,6 @@ def test_the_sums_always_add_up(make_rows, sessions, clock) -> None:
     parts = ("sent", "skipped", "failed", "unknown", "queued")
     assert got["audience"] == sum(got[name] for name in parts) == 3 * len(FINAL)
     assert got["sent"] == got["delivered"] + got["bounced"] + got["pending"]
-
-
-def test_a_story_is_told_in_the_order_of_time(
-    sessions, clock, account_id, client_id, sending, take
-) -> None:
-    (first,) = sending()
-    clock.advance(seconds=1)
-    with write(sessions) as session:
-        refused = [Settled(first, NotSent("connection refused"))]
-        settle(session, clock, account_id=account_id, results=refused)
-    clock.advance(seconds=60)
-    (again,) = take()
-    with write(sessions) as session:
-        settle(session, clock, account_id=account_id, results=[Settled(again, Accepted("x"))])
-        clock.advance(seconds=1)
-        learn_fact(
-            session,
-            clock,
-            client_id=client_id,
-            communication_id=first.id,
-            source="tracking",
-            event=ProviderEvent(EventType.CLICKED, "c", clock.now(), None, None, "click"),
-        )
-
-    with sessions() as session:
-        told = queries.timeline(session, client_id, first.id)
-
-    assert [moment.what for moment in told] == [
-        "decided",
-        "not_sent",
-        "sent",
-        "accepted",
-        "clicked",
-    ]
-    assert told[1].detail == "connection refused"
 
 
 def test_pages_go_back_in_time_and_filter(make_rows, sessions, client_id) -> None:
@@ -190,3 +157,48 @@ def test_a_reply_answers_the_newest_message_sent_to_that_address(
         assert found is not None
         assert found.id == newest
         assert queries.latest_to(session, client_id, Channel.EMAIL, "hash-9") is None
+
+
+@pytest.mark.parametrize("walk", [NEWEST, OLDEST], ids=["newest", "oldest"])
+def test_filters_together_mean_what_each_of_them_means(make_rows, sessions, client_id, walk):
+    for campaign_id, status in ((1, Status.SENT), (2, Status.SENT), (1, Status.READ)) * 2:
+        make_rows(1, campaign_id=campaign_id, status=status)
+    given = {"campaign_id": 1, "status": Status.SENT, "channel": Channel.EMAIL, "run_id": 9}
+    with write(sessions) as session:
+        every = queries.communications_page(session, client_id, walk=walk)
+        for some in (pair for size in (1, 2, 3) for pair in combinations(given, size)):
+            asked: dict[str, Any] = {name: given[name] for name in some}
+            meant = [
+                row.id for row in every
+                if all(getattr(row, name) == value for name, value in asked.items())
+            ]  # fmt: skip
+            found = queries.communications_page(session, client_id, walk=walk, **asked)
+            assert (some, [row.id for row in found]) == (some, meant)
+
+
+@only_postgresql  # SQLite needs one index
+def test_an_old_campaigns_page_reads_no_younger_messages_of_a_status(
+    make_rows, sessions, client_id
+):
+    make_rows(60, campaign_id=1, status=Status.SENT)
+    make_rows(200, campaign_id=2, status=Status.SENT)
+    with write(sessions) as session:
+        session.execute(text("ANALYZE communications"))
+        for way in ("nestloop", "hashjoin", "seqscan", "bitmapscan"):
+            session.execute(text(f"SET LOCAL enable_{way} = off"))
+        connection = session.connection()
+        told = []
+        event.listen(connection, "before_cursor_execute", lambda *given: told.append(given[2:4]))
+        asked = {"campaign_id": 1, "status": Status.SENT}
+        assert len(queries.communications_page(session, client_id, **asked, limit=5)) == 5
+        ((said, values),) = told
+        explained = "EXPLAIN (ANALYZE, FORMAT JSON) " + said
+        (plan,) = connection.exec_driver_sql(explained, values).scalar_one()
+    of_ids = [node for node in nodes(plan["Plan"]) if "Join" in node["Node Type"]][-1]
+    assert max(node["Actual Rows"] for node in nodes(of_ids)) < 60
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)

@@ -134,16 +134,25 @@ def test_any_order_gives_the_same_row(order, accepted, apply, row, clock) -> Non
 @given(data=st.data())
 def test_batching_and_shuffling_change_nothing(data, accepted, apply, row, clock) -> None:
     one, other = accepted(2)
-    kinds = data.draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=6, unique=True))
+    facts = st.tuples(st.sampled_from(TYPES), st.booleans())
+    kinds = data.draw(st.lists(facts, min_size=1, max_size=6, unique=True))
     shuffled = data.draw(st.permutations(kinds * 2))
     cut = data.draw(st.integers(0, len(shuffled)))
 
-    apply(*[event(one, kind, dedup_key=f"{one.id}:{kind}") for kind in kinds])
-    told = [event(other, kind, dedup_key=f"{other.id}:{kind}") for kind in shuffled]
-    apply(*told[:cut])
-    apply(*told[cut:])
+    def told(row, facts) -> list[ProviderEvent]:
+        return [
+            event(row, kind, machine=machine, dedup_key=f"{row.id}:{kind}:{machine}")
+            for kind, machine in facts
+        ]
 
-    assert (row(one.id).status, row(one.id).rank) == (row(other.id).status, row(other.id).rank)
+    apply(*told(one, kinds))
+    apply(*told(other, shuffled[:cut]))
+    apply(*told(other, shuffled[cut:]))
+
+    taught = ("status", "rank", "machine_read", "machine_clicked")
+    first, second = ([getattr(row(each.id), name) for name in taught] for each in (one, other))
+    assert first == second
+    assert first[2:] == [(kind, True) in kinds for kind in TYPES[-2:]]
 
 
 def test_the_earliest_time_of_a_stage_is_kept(accepted, apply, row, clock) -> None:
@@ -195,9 +204,27 @@ def test_machine_opens_and_clicks_are_stored_and_advance_nothing(
 
     apply(event(sent, EventType.OPENED, machine=True), event(sent, EventType.CLICKED, machine=True))
 
-    assert row(sent.id).status is Status.SENT
-    assert row(sent.id).clicked_at is None
+    found = row(sent.id)
+    assert (found.status, found.clicked_at) == (Status.SENT, None)
+    assert (found.machine_read, found.machine_clicked) == (True, True)
     assert events_stored(sessions) == 2
+
+
+@pytest.mark.parametrize("kind", [EventType.OPENED, EventType.CLICKED])
+def test_a_machine_is_noted_of_its_message_alone_and_a_person_is_none(
+    kind, accepted, apply, row
+) -> None:
+    sent, other = accepted(2)
+
+    def noted(row) -> list[bool]:
+        return [row.machine_read, row.machine_clicked]
+
+    apply(event(sent, kind, machine=True), event(other, kind, machine=False))
+    apply(event(sent, kind, machine=True, dedup_key="again"))
+    apply(event(sent, kind, dedup_key="a person"))
+
+    assert noted(row(sent.id)) == [kind is EventType.OPENED, kind is EventType.CLICKED]
+    assert noted(row(other.id)) == [False, False]
 
 
 def test_complaints_and_unsubscribes_change_no_status(accepted, apply, row) -> None:

@@ -17,7 +17,7 @@ from communications.account import ProviderAccount
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication, Reason
 from communications.doubt import doubt
-from communications.errors import NothingExpectedError, UnexpectedCountError
+from communications.errors import ContentRemovedError, NothingExpectedError, UnexpectedCountError
 from communications.event import CommunicationEvent
 from communications.ledger import intend
 from communications.reaper import reap
@@ -217,6 +217,24 @@ def test_resend_puts_it_back_on_the_queue_and_remembers(
     assert (found.tries, found.resends, found.open_attempts) == (0, 1, 1)
     assert (found.not_before, found.owner, found.error_message) == (clock.now(), None, None)
     assert [claimed.id for claimed in take()] == [one.id]
+
+
+def test_what_was_emptied_is_not_sent_again_but_can_be_called_sent(
+    lose: Lose, decide: Decide, row: Row, sessions: Sessions, clock: ManualClock, client_id: int
+) -> None:
+    full, emptied = lose(2)
+    with write(sessions) as session:
+        session.get_one(Communication, emptied.id).content_removed_at = clock.now()
+
+    with pytest.raises(ContentRemovedError, match=str(emptied.id)) as error:
+        decide(Decision.RESEND, 2)
+    assert error.value.remedy
+    assert {row(one.id).status for one in (full, emptied)} == {Status.UNKNOWN}
+    with read(sessions) as session:
+        assert [one.content_removed for one in unknown_groups(session, client_id)] == [1]
+    decide(Decision.RESEND, which=Which(ids=(full.id,)))
+    decide(Decision.SENT, which=Which(ids=(emptied.id,)))
+    assert (row(full.id).status, row(emptied.id).status) == (Status.QUEUED, Status.SENT)
 
 
 def test_a_message_that_is_sent_again_is_not_held_for_old_crashes(

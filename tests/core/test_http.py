@@ -67,6 +67,7 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("url", FORBIDDEN)
 def test_the_guard_opens_no_connection(url: str) -> None:
+    """B050."""
     with serving(say(OK)) as server:
         egress = Egress(allow_private=False, resolve=no_names)
 
@@ -240,6 +241,7 @@ def test_whatever_breaks_after_the_first_byte_may_have_been_sent(answer: Any, er
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_an_answer_that_drips_is_cut_at_the_total_timeout(head: bytes) -> None:
+    """B052: a slow loris."""
     egress = Egress(allow_private=True, read_timeout=5, total_timeout=0.3)
     with serving(drip(head, 0.02)) as server:
         reply = egress.request("GET", server.url)
@@ -249,6 +251,7 @@ def test_an_answer_that_drips_is_cut_at_the_total_timeout(head: bytes) -> None:
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100000\r\n", b""])
 def test_a_big_body_is_cut_and_its_connection_dropped(framing: bytes) -> None:
+    """B052: as it would ten gigabytes."""
     egress = Egress(allow_private=True, max_body=1000)
     with serving(hang_up(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + b"x" * 100_000)) as server:
         reply = egress.request("GET", server.url)

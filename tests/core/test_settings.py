@@ -115,6 +115,12 @@ def test_a_bad_value_is_refused_by_name_and_not_repeated(name: str, text: str) -
     assert "hunter2" not in str(refused.value)
 
 
+def test_the_remedy_names_a_page_as_it_is_found_in_the_repository() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({"ECHELONX_VAULT_KEYS": "short"})
+    assert "See docs/howto/rotate-keys.md." in str(refused.value.remedy)
+
+
 @pytest.mark.parametrize(
     ("lease", "answer", "fits"),
     [(120, 40, True), (120, 41, False), (67, 20, True), (60, 20, False), (10, 2, True)],

@@ -1,4 +1,4 @@
-"""docs/tutorial/nurture.md and with-curl.md, line by line, as a newcomer would type them."""
+"""The tutorials and docs/reference/jobs.md, line by line, as a newcomer would type them."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,23 @@ def typed(line: str, place: Path) -> str:
     )  # fmt: skip
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def lines_of(page: str, *, until: str = "") -> list[str]:
+    """Return the commands of a page, up to a heading."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = text[: text.index(until)] if until else text
+    return [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+
+
+def with_an_engine(lines: list[str]) -> str:
+    """Return a script of these lines, on ports that are free, that leaves no process behind."""
+    port, mail = str(free_port()), str(free_port())
+    begin = [
+        f"export ECHELONX_PORT={port} ECHELONX_PUBLIC_URL=http://127.0.0.1:{port}",
+        "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT",
+    ]
+    return "\n".join([*begin, *[one.replace("8000", port).replace("2525", mail) for one in lines]])
 
 
 def test_the_nurture_tutorial_does_what_it_says(tmp_path: Path) -> None:
@@ -63,22 +81,10 @@ def test_the_nurture_tutorial_does_what_it_says(tmp_path: Path) -> None:
 
 
 def test_a_newcomer_gets_from_signing_in_to_a_result_with_curl_alone(tmp_path: Path) -> None:
-    text = (ROOT / "docs/tutorial/with-curl.md").read_text(encoding="utf-8")
-    ports = {"8000": str(free_port()), "2525": str(free_port())}
-    for shown, free in ports.items():
-        text = text.replace(shown, free)
-    lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+    lines = lines_of("docs/tutorial/with-curl.md")
     assert len([line for line in lines if "curl" in line or line.startswith("api ")]) > 12
-    script = "\n".join(
-        [
-            f"export ECHELONX_PORT={ports['8000']} ECHELONX_PUBLIC_URL=http://127.0.0.1:{ports['8000']}",
-            "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT",
-            *lines,
-            "wait",
-        ]
-    )
 
-    said = typed(script, tmp_path)
+    said = typed(with_an_engine([*lines, "wait"]), tmp_path)
 
     answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert any(one.get("actor") == "user:1" for one in answers)
@@ -90,3 +96,21 @@ def test_a_newcomer_gets_from_signing_in_to_a_result_with_curl_alone(tmp_path: P
         ("skipped", "no_consent"),
     ]
     assert len((tmp_path / "accepted.jsonl").read_text().splitlines()) == 2
+
+
+def test_long_work_is_followed_and_fetched_with_curl(tmp_path: Path) -> None:
+    begin = lines_of("docs/tutorial/with-curl.md", until="## 4. People")
+    lines = lines_of("docs/reference/jobs.md")
+    assert len([line for line in lines if "curl" in line or line.startswith("api ")]) > 8
+
+    said = typed(with_an_engine([*begin, *lines, "kill $(jobs -p)", "wait"]), tmp_path)
+
+    assert '"id": "import-1"' in said or '"id":"import-1"' in said
+    assert "not an address" in said
+    assert "row-count: 2" in said.casefold()
+    assert "urn:echelonx:problem:export_state" in said
+    people = (tmp_path / "members.jsonl").read_text().splitlines()
+    assert [json.loads(line)["first_name"] for line in people] == ["Ana", "Bo"]
+    with zipfile.ZipFile(tmp_path / "client.zip") as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["tables"]["members"]["rows"] == 2

@@ -11,7 +11,10 @@ from core.settings import Settings
 from echelonx import wiring
 from members.score import Score, ScoreKind
 from tests.echelonx.conftest import Call
+from webhooks.collected import sealed, store
 from webhooks.dropped import Drop, note_drops
+from webhooks.inbox import InboxState
+from webhooks.write_key import WriteKey
 
 WHO = ("--member", "ana@example.com")
 
@@ -117,3 +120,20 @@ def test_what_was_dropped_says_why(call: Call, shop: dict[str, Any], database: S
     [told] = call("event", "dropped", "--json").json
     assert (told["reason"], told["count"], told["message_id"]) == ("nobody", 2, "m1")
     assert "give userId or anonymousId" in call("event", "dropped").out
+
+
+def test_what_could_not_be_applied_is_shown_and_applied_again(
+    call: Call, shop: dict[str, Any], database: Settings
+) -> None:
+    services = wiring.build(database, SystemClock())
+    with write(services.sessions) as session:
+        key = WriteKey(1, 1, None, trusted=True, rate=None)
+        row = sealed(services.clock, services.vault, key=key, body=b"{}", kind="track", events=1)
+        store(session, [{**row, "state": InboxState.DEAD}])
+    services.close()
+
+    assert [one["id"] for one in call("event", "stuck", "--json").json] == [1]
+    assert call("event", "stuck", "--id", "1", "--json").json["body"] == "{}"
+    assert "no stuck request 2" in call("event", "replay", "--id", "2").err
+    assert call("event", "replay", "--json").json == {"replayed": 1}
+    assert call("event", "stuck", "--json").json == []

@@ -97,6 +97,18 @@ def test_the_columns_that_are_shown_add_up(deed: str, call: Call, campaign: int)
     assert widest <= 100
 
 
+def test_the_log_of_one_provider_and_error(call: Call, make: Factory) -> None:
+    account = make.account("twilio", Channel.SMS, {})
+    failed = {"status": Status.FAILED, "error_code": "30003", "sent_at": None}
+    made = make.message(channel="sms", provider_account_id=account, **failed)
+    make.message(channel="sms", error_code="30003")
+    make.message(channel="sms", provider_account_id=account)
+
+    told = call("log", "tail", "--provider", "twilio", "--error", "30003", "--json").out
+
+    assert [json.loads(line)["id"] for line in told.splitlines()] == [made]
+
+
 def test_a_reply_is_shown_as_one(call: Call, make: Factory) -> None:
     make.message(channel="sms")
     make.message(

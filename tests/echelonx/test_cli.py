@@ -20,6 +20,11 @@ def test_every_command_explains_itself(call: Call, name: str) -> None:
     assert "Usage: echelonx" in told.out
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "simulator"])
+def test_a_list_of_commands_cuts_no_sentence_short(call: Call, name: str) -> None:
+    assert "..." not in call(name, "--help").out.partition("Commands:")[2]
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from echelonx.cli import called; called(['--help']); "

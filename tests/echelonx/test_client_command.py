@@ -31,7 +31,10 @@ def test_usage_and_contracts_are_shown(call: Call, shop: dict[str, Any]) -> None
     used = call("client", "usage", "--json").json
 
     assert used["months"] == []
-    assert used["this_month"] == {"spent": "0", "limit": None, "near": False, "reached": False}
+    assert used["this_month"] == {
+        "settled": [], "estimated": "0", "limit": None, "near": False, "reached": False,
+    }  # fmt: skip
+    assert (used["members"], used["campaigns"]) == (0, 0), "named as the API names them"
     assert "of no limit" in call("client", "usage").out
     assert call("client", "expiring", "--json").json == []
     assert "(none)" in call("client", "expiring").out

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from accounts.key import issue_key
+from core.db import write
 from echelonx import schema
 from echelonx.commands.output import facts, table
+from echelonx.commands.workspace import opened
 from tests.echelonx.conftest import Call
 
 PEOPLE = """email,first_name,tier,Town,consent.email
@@ -30,6 +33,53 @@ def test_init_prints_a_key_once_and_is_not_repeated(call: Call, shop: dict[str, 
     assert shop["key"].startswith("ex_")
     assert again.code == 1
     assert "-> echelonx key new" in again.err
+
+
+def actions(call: Call) -> list[str]:
+    return [one["action"] for one in call("audit", "list", "--json").json]
+
+
+def test_what_init_makes_is_in_the_audit_log(call: Call, shop: dict[str, Any]) -> None:
+    assert actions(call) == ["api_key.create", "user.create", "client.create"]
+    [me] = call("user", "list", "--json").json
+    assert (me["email"], me["role"]) == ("me@shop.example", "super_admin")
+
+
+def test_keys_are_listed_and_end_at_once(call: Call, shop: dict[str, Any]) -> None:
+    made = call("key", "new", "--name", "Checkout", "--scope", "events:write", "--json").json
+
+    newest, first = call("key", "list", "--json").json["keys"]
+    assert (newest["name"], newest["scopes"], newest["revoked_at"]) == (
+        "Checkout", ["events:write"], None,
+    )  # fmt: skip
+    assert (first["name"], "key_hash" in first) == ("first", False)
+    assert made["key"] not in call("key", "list").out
+
+    ended = call("key", "revoke", str(made["id"]), "--json").json
+    assert (
+        ended["revoked_at"] == call("key", "revoke", str(made["id"]), "--json").json["revoked_at"]
+    )
+    assert call("key", "list", "--json").json["keys"][0]["revoked_at"] == ended["revoked_at"]
+    assert actions(call)[0] == "api_key.revoke"
+    assert call("key", "revoke", "99").code == 1
+
+
+def test_no_key_is_left_out_of_the_list(call: Call, shop: dict[str, Any]) -> None:
+    with opened() as services, write(services.sessions) as session:
+        for _ in range(50):
+            issue_key(session, services.clock, client_id=shop["client"], name="more")
+    assert len(call("key", "list", "--json").json["keys"]) == 51
+
+
+def test_a_member_is_exported_by_number_key_or_address(
+    call: Call, shop: dict[str, Any], people: Path
+) -> None:
+    call("import", str(people))
+    for who in ("1", "ana@people.example", "ANA@people.example"):
+        told = json.loads(call("member", "export", who).out)
+        assert (told["member_id"], "ana@people.example" in str(told)) == (1, True)
+    assert actions(call)[0] == "read.member.export"
+    assert call("member", "export", "nobody@people.example").code == 1
 
 
 def test_migrating_twice_says_the_same(call: Call) -> None:

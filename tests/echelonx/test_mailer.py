@@ -44,7 +44,9 @@ def test_what_a_client_calls_itself_writes_no_header() -> None:
     letter = letter_of("invitation", to="a@b.de", link=LINK, client="A\r\nBcc: x@y.de", who="B\nC")
 
     assert letter.subject == "You are invited to A Bcc x y de"
-    assert letter.text.startswith("B C invites you")
+    assert letter.text.startswith("You are invited by B C to work for A Bcc")
+    unnamed = letter_of("invitation", to="a@b.de", link=LINK, client="A")
+    assert unnamed.text.startswith("You are invited to work for A in")
 
 
 def test_what_a_client_calls_itself_is_no_link() -> None:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,21 +11,45 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, make_url, text
+from sqlalchemy import Connection, Engine, MetaData, Table, inspect, make_url, text
 
 from core.db import open_engine
 from echelonx import schema
 from echelonx.tables import METADATA
+from tests.conftest import only_postgresql
 
 PARTITION = re.compile(r"events_(default|\d{4}_\d{2})").fullmatch
 
 
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
 def test_the_steps_make_what_the_models_say(empty: Engine) -> None:
     schema.migrate(empty)
 
     with empty.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": is_whole})
         assert compare_metadata(context, METADATA) == []
+
+
+@only_postgresql  # SQLite has none
+def test_the_steps_make_the_functions_and_triggers_of_the_models(empty: Engine) -> None:
+    schema.migrate(empty)
+    migrated = functions_and_triggers(empty)
+    with empty.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    METADATA.create_all(empty)
+
+    assert migrated == functions_and_triggers(empty)
+
+
+def functions_and_triggers(engine: Engine) -> dict[str, str]:
+    query = text("""
+        SELECT proname AS name, prosrc AS said FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+    """)
+    with engine.connect() as connection:
+        return {row.name: row.said for row in connection.execute(query)}
 
 
 def test_migrating_again_changes_nothing(empty: Engine) -> None:
@@ -68,6 +94,74 @@ def test_workers_of_the_step_before_go_on_while_a_step_is_taken(empty: Engine) -
         for column in inspect(empty).get_columns(table):
             if column["name"] not in known:
                 assert column["nullable"] or column["default"] is not None, (table, column["name"])
+
+
+def test_what_was_emptied_before_there_was_a_mark_is_marked(empty: Engine) -> None:
+    with empty.begin() as connection:
+        command.upgrade(schema.configuration(connection), "0029")
+        at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        add(connection, "clients", at, id=1)
+        mark = {"client_id": 1, "name": "message_content", "position": 3, "done_at": at}
+        add(connection, "retention_marks", at, **mark)
+        for id, status, said in (
+            (1, "sent", None), (2, "queued", None), (3, "sent", "Hi"), (4, "sent", None)
+        ):  # fmt: skip
+            told = {"status": status, "content": said, "merge": {}}
+            add(connection, "communications", at, id=id, client_id=1, channel="sms", **told)
+    with empty.begin() as connection:
+        command.upgrade(schema.configuration(connection), "0030")
+        marked = text("SELECT id FROM communications WHERE content_removed_at IS NOT NULL")
+
+        assert connection.execute(marked).scalars().all() == [1]
+
+
+def test_what_machines_did_before_it_was_noted_is_noted_and_counted(empty: Engine) -> None:
+    with empty.begin() as connection:
+        command.upgrade(schema.configuration(connection), "0038")
+        at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        add(connection, "clients", at, id=1)
+        for id in (1, 2, 3):
+            told = {"channel": "email", "direction": "outbound", "status": "sent", "merge": {}}
+            add(connection, "communications", at, id=id, client_id=1, **told)
+        for id, message, kind, machine, state in (
+            (1, 1, "opened", True, "applied"), (2, 1, "clicked", False, "applied"),
+            (3, 2, "opened", True, "applied"), (4, 2, "clicked", True, "applied"),
+            (5, 3, "opened", True, "parked"), (6, None, "opened", True, "applied"),
+        ):  # fmt: skip
+            told = {"communication_id": message, "type": kind, "machine": machine, "state": state}
+            add(
+                connection,
+                "communication_events",
+                at,
+                id=id,
+                client_id=1,
+                dedup_key=str(id),
+                **told,
+            )
+    with empty.begin() as connection:
+        command.upgrade(schema.configuration(connection), "0039")
+        noted = text("SELECT id, machine_read, machine_clicked FROM communications ORDER BY id")
+        rows = [tuple(row) for row in connection.execute(noted)]
+        sums = text(
+            "SELECT sum(messages), sum(machine_read), sum(machine_clicked) FROM message_days"
+        )
+        counted = tuple(connection.execute(sums).one())
+
+    assert rows == [(1, True, False), (2, True, True), (3, False, False)]
+    assert counted == ((None,) * 3 if empty.dialect.name == "sqlite" else (3, 2, 1))
+
+
+FILLER: dict[type, object] = {str: "x", int: 0, bool: False, object: {}, Decimal: 0}
+
+
+def add(connection: Connection, into: str, at: datetime, **values: object) -> None:
+    """A row with something in every column that needs it."""
+    table = Table(into, MetaData(), autoload_with=connection)
+    for column in table.columns:
+        if not column.nullable and column.server_default is None and column.name not in values:
+            kind = column.type.python_type
+            values[column.name] = at if kind is datetime else FILLER[kind]
+    connection.execute(table.insert().values(**values))
 
 
 def is_whole(name: str | None, kind: str, parents: object) -> bool:

@@ -27,6 +27,8 @@ def test_a_file_becomes_a_template_and_comes_back(
     told = call("template", "show", "hello", "--json").json
     assert (told["version"], told["fields"]) == (2, ["first_name"])
     assert "unsubscribe" in told["text"], "it is set into the layout"
+    done = call("audit", "list", "--action", "template.", "--json").json
+    assert [one["action"] for one in done] == ["template.new_version", "template.create"]
 
 
 def test_templates_are_listed_and_shown_as_somebody_gets_them(

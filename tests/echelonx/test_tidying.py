@@ -34,7 +34,7 @@ def test_a_unit_is_one_slice_and_a_round_ends_with_everything_forgotten(
     assert seen == len(CLASSES)
     with read(sessions) as session:
         assert session.scalars(select(Communication.content)).all() == [None]
-    assert not tidy.unit(), "the next round is in ten minutes"
+    assert not tidy.unit(), "the next round is in a minute"
 
 
 def test_a_task_that_raises_keeps_no_other_from_its_turn(
@@ -49,10 +49,31 @@ def test_a_task_that_raises_keeps_no_other_from_its_turn(
         done.append("slice")
         return len(done) < 3
 
-    monkeypatch.setattr(tidying, "TASKS", (broken, works))
+    monkeypatch.setattr(tidying, "ROUNDS", {600.0: (broken, works)})
     tidy = Tidying(sessions, clock)
     with pytest.raises(RuntimeError):
         tidy.unit()
     while tidy.unit():
         pass
     assert len(done) == 3
+
+
+def test_what_is_due_more_often_has_its_turn_amid_a_long_round(
+    sessions: Sessions, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, done = [0.0], []
+
+    def task(name: str, *, endless: bool) -> tidying.Task:
+        def slice_of(*_: object) -> bool:
+            done.append(name)
+            return endless
+
+        return slice_of
+
+    often, seldom = task("often", endless=False), task("seldom", endless=True)
+    monkeypatch.setattr("echelonx.care.ticking", lambda: now[0])
+    monkeypatch.setattr(tidying, "ROUNDS", {60.0: (often,), 600.0: (seldom,)})
+    tidy = Tidying(sessions, clock)
+    for now[0] in (0.0, 1.0, 2.0, 61.0, 62.0, 63.0):
+        tidy.unit()
+    assert done == ["often", "seldom", "seldom", "seldom", "often", "seldom"]

@@ -9,9 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from channels.channel import Channel
-from communications.account import rest_account
 from communications.attempt import Attempt, AttemptOutcome
 from communications.communication import Communication
+from communications.rest import rest_account
 from communications.status import Rank, Status
 from core.clock import SystemClock
 from core.db import write

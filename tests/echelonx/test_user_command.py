@@ -34,6 +34,11 @@ def test_users_are_listed_given_roles_suspended_and_let_in_again(
     assert "last admin" in last.err
     assert call("user", "activate", MIA).code == 0
     assert told("--status", "active") == [("active", both)]
+    call("user", "suspend", MIA, *here)
+    ((status, roles),) = told("--search", "mia")
+    assert status == "active"
+    assert "(suspended)" in roles
+    call("user", "activate", MIA, *here)
     assert call("user", "role", MIA, "super_admin", "--json").json["client"] is None
     assert call("user", "role", "nobody@shop.example", "user", *here).code == 1
 

@@ -1,4 +1,4 @@
-"""A campaign paused, resumed and cancelled while it is sent (F29), and what is logged (F39)."""
+"""A campaign paused, resumed and cancelled while it is sent (F29), and logged (F39)."""
 
 import random
 import time
@@ -11,6 +11,9 @@ from campaigns import control
 from communications.communication import Communication, Reason
 from core.clock import SystemClock
 from core.db import read, write
+from core.secret import Vault, vault_of
+from core.settings import Settings
+from echelonx.rotation import rotate
 from tests.faults.conftest import LONG, note
 from tests.faults.fleet import Fleet
 from tests.faults.stage import Stage, fresh, phone, stage, wrong
@@ -82,3 +85,27 @@ def test_no_address_and_no_secret_reaches_a_log(zygote: Zygote, kind: str, tmp_p
     assert "stopped while sending" in said or "is up" in said, "nothing was logged"
     assert not {word for word in planted | secrets if word in said}
     assert "reply STOP" not in said, "a text was logged"
+
+
+def test_keys_are_changed_while_it_sends(zygote: Zygote, kind: str, tmp_path: Path) -> None:
+    """Processes that know both keys send and hear on; afterwards the new one alone opens all."""
+    people = 5_000 if LONG else 600
+    new = "another key for the faults of tests of 40 letters"
+    with (
+        fresh(kind, tmp_path) as url,
+        stage(url, tmp_path, people=people, script={}, hooks=True) as on,
+    ):
+        on.environment["ECHELONX_VAULT_KEYS"] = new
+        vault = vault_of(Settings.from_environment(on.environment))
+        on.launch()
+        with Fleet(zygote, on.environment, tmp_path, 1, role="run") as fleet:
+            for share in (4, 2):
+                enough = people // share
+                fleet.until(lambda enough=enough: on.accepted() > enough, "some messages")
+                rotate(on.services.sessions, vault)
+            fleet.until(lambda: on.at_rest() and on.digested(), "the last receipt")
+        told = rotate(on.services.sessions, Vault(new.encode()))
+        verdict = on.judge(kills=0)
+    assert not wrong(verdict)
+    assert {one.unreadable + one.renewed for one in told} == {0}
+    assert sum(one.current for one in told) > people, "receipts are kept sealed"

@@ -84,9 +84,8 @@ def test_many_are_changed_a_chunk_at_a_time_and_counted(
     ids = [make.member(location="Rome", attributes={"a": number}) for number in range(4)]
     same = make.member(location="Rome", attributes={"a": 9, "b": 1}, tier=Tier.ELITE)
     full = make.member(attributes={str(number): 1 for number in range(MAX_ATTRIBUTES)})
-    other = make.another_client().member()
 
-    bulk_id = start({"ids": [*ids, same, full, other]}, tier="elite", attributes={"b": 1})
+    bulk_id = start({"ids": [*ids, same, full]}, tier="elite", attributes={"b": 1})
     assert look(sessions, client_id, bulk_id).total == 6
     assert work() == 4
 
@@ -101,7 +100,6 @@ def test_many_are_changed_a_chunk_at_a_time_and_counted(
         history = changes_page(session, client_id, member_id=ids[0])
         assert [one.source for one in history] == [f"bulk:{bulk_id}"]
         assert history[0].changed["tier"] == ["basic", "elite"]
-        assert session.get_one(Member, other).tier is Tier.BASIC
 
 
 def test_a_rule_that_the_edit_makes_untrue_still_means_everyone(

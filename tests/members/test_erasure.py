@@ -12,7 +12,7 @@ from members.errors import ErasureError, MemberNotFoundError
 from members.member import Member
 from members.merge import merge
 from members.note import write_note
-from members.suppression import Scope, SuppressionReason, is_suppressed, suppress
+from members.suppression import Scope, Suppression, SuppressionReason, is_suppressed, suppress
 from tests.factories import Factory
 
 SECRETS = ("Ana", "Steinmann", "ana@example.com", "+12015550123", "Likes tea", "Hello you", "old-7")
@@ -96,6 +96,7 @@ def test_nothing_of_the_person_is_left_but_the_suppression(
             marketing=False,
         )
         assert session.scalars(select(Communication.status)).all() == ["sent"]
+        assert session.scalars(select(Communication.content_removed_at)).all() == [clock.now()]
         assert session.get_one(Member, bo).email == "bo@example.com"
         assert [one.id for one in erasures_page(session, client_id)] == [receipt.id]
 
@@ -118,3 +119,33 @@ def test_erasing_is_the_second_step_and_done_once(make, ana, sessions, clock, cl
     run()
     with pytest.raises(ErasureError):
         run()
+
+
+def test_no_import_brings_an_erased_address_back(make, sessions, clock, client_id) -> None:
+    ana = make.member(member_id="ana-1")
+    for kind, address in (("email", "ana@example.com"), ("sms", "+12015550123")):
+        make.address(ana, kind, address)
+    make.address(make.member(), "sms", "+12015550123")  # a family's number
+    with write(sessions) as session:
+        suppress(
+            session, clock, client_id=client_id, channel="email", masked="a***@e***.com",
+            address_hash=make.hasher.hash(client_id, "email", "ana@example.com"),
+            scope=Scope.MARKETING, reason=SuppressionReason.UNSUBSCRIBED,
+        )  # fmt: skip
+        delete_member(session, clock, client_id=client_id, id=ana)
+        erase(session, clock, make.hasher, client_id=client_id, id=ana)
+    make.address(make.member(member_id="ana-1"), "email", "ana@example.com")
+    with sessions() as session:
+        kept = select(Suppression.channel, Suppression.reason, Suppression.masked)
+        assert {tuple(row) for row in session.execute(kept)} == {
+            ("email", SuppressionReason.ERASED, "erased"),
+            ("email", SuppressionReason.UNSUBSCRIBED, "erased"),
+        }
+        for kind, address in (("email", "ana@example.com"), ("sms", "+12015550123")):
+            assert is_suppressed(
+                session,
+                client_id=client_id,
+                channel=kind,
+                address_hash=make.hash(kind, address),
+                marketing=False,
+            ) is (kind == "email")

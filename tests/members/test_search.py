@@ -127,7 +127,7 @@ def test_every_number_is_that_of_the_list_behind_it(make, sessions, clock, clien
         )
 
     with sessions() as session:
-        found = member_statistics(session, client_id)
+        found = member_statistics(session, clock, client_id)
         assert found.total == 5
         assert sum(one.members for one in found.by_status) == found.total
         assert sum(one.members for one in found.by_tier) == found.total

@@ -136,6 +136,7 @@ class TestOthers:
     def test_another_tenants_message_is_not_touched(
         self, make, sendgrid, told, work, row, all_rows
     ):
+        """B029."""
         theirs = make.another_client()
         message = theirs.message()
         answer = sendgrid.post(told("bounce", message), told("spamreport", message))
@@ -149,6 +150,7 @@ class TestOthers:
     def test_an_unknown_message_has_no_effect(
         self, make, sendgrid, told, work, row, all_rows, reference
     ):
+        """B029: the same answer, and no effect."""
         message = make.message()
         answer = sendgrid.post(told("bounce", message, ex_ref=reference))
         work()
@@ -158,6 +160,7 @@ class TestOthers:
         assert [item.state for item in all_rows(InboxItem)] == [InboxState.APPLIED]
 
     def test_a_guessed_number_is_no_reference(self, make, sendgrid, told, work, row):
+        """B029."""
         message = make.message()
         sendgrid.post(told("bounce", message, ex_ref=str(message), communication_id=message))
         work()
@@ -169,6 +172,7 @@ class TestOddContent:
     def test_texts_no_database_holds_do_not_stop_the_rest(
         self, make, sendgrid, told, work, row, all_rows, text
     ):
+        """B028: signed, they are a provider's words, and its other events must not be lost."""
         message = make.message()
         odd = told("bounce", message, reason=text, sg_event_id=text, status=text, email=text)
         sendgrid.post(odd, told("delivered", make.message()))
@@ -183,6 +187,7 @@ class TestOddContent:
     def test_a_time_that_cannot_be_is_replaced_by_ours(
         self, make, sendgrid, told, work, row, clock, at
     ):
+        """B029."""
         message = make.message(sent_at=None, delivered_at=None)
         sendgrid.post(told("delivered", message, timestamp=at))
         work()
@@ -199,6 +204,7 @@ class TestOddContent:
         assert [item.state for item in all_rows(InboxItem)] == [InboxState.APPLIED]
 
     def test_duplicate_keys_and_nan_are_read_somehow(self, sendgrid, work, all_rows):
+        """B028: signed, like those above."""
         body = b'[{"event":"open","event":"click","timestamp":NaN,"sg_event_id":"1"}]'
         assert sendgrid.post_bytes(body).status_code == 204
         work()

@@ -202,6 +202,7 @@ BAD: dict[str, bytes] = {
 
 
 def test_what_cannot_be_read_is_refused_whole(browser: Site, all_rows: Any) -> None:
+    """B028."""
     for name, body in BAD.items():
         answer = browser.post("batch", body)
         assert answer.status_code == 400, name
@@ -210,6 +211,7 @@ def test_what_cannot_be_read_is_refused_whole(browser: Site, all_rows: Any) -> N
 
 
 def test_a_bomb_is_refused_before_it_unfolds(browser: Site) -> None:
+    """B028."""
     bomb = gzip.compress(b" " * 50_000_000)
     broken = browser.post("batch", b"no gzip", **{"Content-Encoding": "gzip"})
     answer = browser.post("batch", bomb, **{"Content-Encoding": "gzip"})
@@ -264,6 +266,7 @@ def test_a_key_that_may_not_tell_gets_the_answer_of_one_that_may(
 
 
 def test_times_are_mended_and_what_is_no_time_is_now(browser: Site, known: Any) -> None:
+    """B029: times that cannot be."""
     fast = NOON + timedelta(hours=1)
     times = {
         1: ("2026-11-20T10:00:00Z", None, NOON - timedelta(hours=26)),
@@ -377,6 +380,7 @@ def test_a_server_joins_by_alias_and_names_people_elsewhere(
 def test_another_clients_ids_mean_nothing(
     site_of: Any, browser: Site, desk: Desk, known: Any
 ) -> None:
+    """B029."""
     with write(desk.sessions) as session:
         other = create_client(session, desk.clock, name="Other", country="US").id
     browser.tell(track(1, userId="u1", anonymousId="v1"))

@@ -1,21 +1,37 @@
 """Mirrors webhooks/outbound.py: whose turn it is, in what order, and what becomes of failures."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
 from accounts.client import Client, ClientStatus
-from accounts.endpoint import Endpoint, add_endpoint, endpoint
+from accounts.endpoint import Endpoint, add_endpoint, enable, endpoint
 from accounts.news import News
 from accounts.outbox import DeliveryState, EndpointDelivery, Fact, publish
 from core.clock import ManualClock
-from core.db import Sessions, is_sqlite, read, write
+from core.db import Base, Sessions, is_sqlite, read, write
 from core.secret import Vault
 from tests.factories import KEY
-from webhooks.outbound import LEASE, PATIENCE, PLAN, TIRED, Answer, Turn, claim, note
+from webhooks import delivery, outbound
+from webhooks.outbound import (
+    LEASE,
+    PATIENCE,
+    PLAN,
+    TIRED,
+    Answer,
+    Turn,
+    claim,
+    disable,
+    give_up,
+    is_forsaken,
+    note,
+)
 
 HOOK = "https://crm.example.com/hook"
 
@@ -55,6 +71,13 @@ class Office:
         with write(self.sessions) as session:
             note(session, self.clock, turn, {one.delivery_id: answer for one in turn.posts})
 
+    def gives_up(self) -> bool:
+        """Whether there was something to give up, a slice of which was."""
+        with write(self.sessions) as session:
+            found = is_forsaken(session, self.clock)
+            give_up(session, self.clock)
+        return found
+
     def told(self, turn: Turn | None) -> list[str]:
         """The objects that a turn tells of."""
         ids = [one.delivery_id for one in turn.posts] if turn else []
@@ -68,6 +91,21 @@ class Office:
     def state(self, endpoint_id: int) -> Endpoint:
         with read(self.sessions) as session:
             return session.get_one(Endpoint, endpoint_id)
+
+
+@contextmanager
+def no_update_of(session: Session, model: type[Base]) -> Iterator[None]:
+    """Fail when a statement changes rows of a table."""
+    told: list[str] = []
+
+    def note_it(*seen: object) -> None:
+        told.append(str(seen[2]))
+
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", note_it)
+    yield
+    event.remove(connection, "before_cursor_execute", note_it)
+    assert not [one for one in told if one.startswith(f"UPDATE {model.__tablename__} ")]
 
 
 @pytest.fixture
@@ -196,6 +234,8 @@ def test_an_endpoint_that_is_gone_is_disabled_and_others_are_told(office: Office
     found = office.state(gone)
     assert (found.enabled, found.disabled_reason) == (False, "it answered 410 Gone")
     office.tell("member:2")
+    while office.gives_up():
+        pass
     states = {(row.endpoint_id, row.type): row.state for row in office.log()}
     assert states == {
         (gone, News.MEMBER_UPDATED): DeliveryState.FAILED,
@@ -204,6 +244,68 @@ def test_an_endpoint_that_is_gone_is_disabled_and_others_are_told(office: Office
     with read(office.sessions) as session:
         (entry,) = session.scalars(select(AuditEntry))
     assert (entry.action, entry.target) == ("endpoint.disable", f"endpoint:{gone}")
+
+
+def test_what_waits_for_a_disabled_endpoint_fails_slice_by_slice(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "SLICE", 2)
+    one, other = office.endpoint("member.*"), office.endpoint("member.*", url=HOOK + "/2")
+    office.tell("member:1", "member:1", "member:2", "member:3")
+    turn = office.turn()
+    assert turn is not None
+    busy, idle = turn.endpoint_id, ({one, other} - {turn.endpoint_id}).pop()
+
+    def waiting(endpoint_id: int) -> int:
+        mine = [row for row in office.log() if row.endpoint_id == endpoint_id]
+        return sum(row.state is DeliveryState.WAITING for row in mine)
+
+    for endpoint_id in (busy, idle):
+        with write(office.sessions) as session, no_update_of(session, EndpointDelivery):
+            found = endpoint(session, office.client_id, endpoint_id)
+            disable(session, office.clock, found, reason="by hand", actor="cli")
+    assert (waiting(busy), waiting(idle)) == (4, 4)
+    assert office.turn() is None
+    left = []
+    while office.gives_up():
+        left.append((waiting(busy), waiting(idle)))
+    assert left == [(4, 2), (4, 0)], "what is on its way is somebody's to write down"
+
+    office.end(turn)
+    taken = len(turn.posts)
+    while office.gives_up():
+        pass
+    mine = [row.state for row in office.log() if row.endpoint_id == busy]
+    assert mine.count(DeliveryState.DELIVERED) == taken
+    assert mine.count(DeliveryState.FAILED) == 4 - taken
+
+
+def test_a_replay_of_many_goes_slice_by_slice_in_their_order(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "REPLAYED_AT_ONCE", 2)
+    one = office.endpoint()
+    office.tell("member:1", "member:2", "member:1")
+    with write(office.sessions) as session:
+        found = endpoint(session, office.client_id, one)
+        disable(session, office.clock, found, reason="by hand", actor="cli")
+    while office.gives_up():
+        pass
+
+    told, counts = [], []
+    for _ in range(3):
+        with write(office.sessions) as session:
+            found = enable(session, office.clock, endpoint(session, office.client_id, one))
+            since = office.clock.now() - timedelta(days=1)
+            counts.append(
+                delivery.replay_failed(session, office.clock, found, since=since, until=None)
+            )
+        turn = office.turn()
+        told.append(office.told(turn))
+        if turn is not None:
+            office.end(turn)
+    assert counts == [2, 1, 0]
+    assert told == [["member:1", "member:2"], ["member:1"], []]
 
 
 def test_five_days_without_one_success_disable_it(office: Office) -> None:

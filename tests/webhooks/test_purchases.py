@@ -268,18 +268,21 @@ def test_a_bad_address_does_not_hide_the_other(
 def test_a_signature_that_is_none_is_refused(
     stripe: Stripe, all_rows: Rows, headers: dict[str, str]
 ) -> None:
+    """B025."""
     assert stripe.web.post(stripe.path, data=b"{}", headers=headers).status_code == 403
     assert all_rows(InboxItem) == []
 
 
 @pytest.mark.parametrize(("ago", "status"), [(290, 204), (310, 403), (-310, 403)])
 def test_a_stale_request_is_refused(stripe: Stripe, ago: int, status: int) -> None:
+    """B026: where the provider signs a time and repeats with another."""
     body = b'{"type": "x", "data": {"object": {}}}'
     posted = stripe.web.post(stripe.path, data=body, headers=stripe.signed(body, ago))
     assert posted.status_code == status
 
 
 def test_a_forged_request_is_refused(stripe: Stripe, shopify: Shopify, all_rows: Rows) -> None:
+    """B025 and B027."""
     body = json.dumps({"type": "invoice.paid", "data": {"object": {"id": "in_1"}}}).encode()
     good = stripe.signed(body)
     other = stripe.signed(body, key="whsec_of_another")
@@ -322,4 +325,4 @@ def test_an_account_is_added_like_a_provider_s(desk: Desk, client_id: int) -> No
                 session, desk.clock, desk.vault, client_id=client_id, name="Pay", adapter="stripe",
                 config={"signing_secret": "sk_live_1"},
             )  # fmt: skip
-    assert caught.value.field == "signing_secret"
+    assert caught.value.field == "config.signing_secret"

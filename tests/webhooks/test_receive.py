@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from channels.channel import Channel
+from communications.event import CommunicationEvent
+from members.suppression import Suppression
 from webhooks.inbox import InboxItem
 from webhooks.receive import MAX_BODY, MAX_EVENTS
 
@@ -43,6 +45,28 @@ class TestStoring:
         assert sendgrid.post(DELIVERED).status_code == 503
         assert (stored(), desk.bell.times) == (0, 0)
 
+    def test_a_replay_days_later_is_counted_and_does_nothing(
+        self, sendgrid, twilio, fcm, clock, desk, all_rows, work
+    ):
+        """B026, for those whose own retries are as old as that: it is deduplicated."""
+        ack = {"reference": "x", "event": "delivered", "at": "2026-11-21T12:00:00Z"}
+        posts = (
+            lambda: sendgrid.post(DELIVERED),
+            lambda: twilio.inbound("+12015550123", "STOP"),
+            lambda: fcm.post([ack]),
+        )
+        first = [post().status_code for post in posts]
+        work()
+        before = [len(all_rows(kind)) for kind in (InboxItem, Suppression, CommunicationEvent)]
+        clock.advance(days=2)
+
+        assert [post().status_code for post in posts] == first
+        work()
+        assert [len(all_rows(kind)) for kind in (InboxItem, Suppression, CommunicationEvent)] == (
+            before
+        )
+        assert [item.repeats for item in all_rows(InboxItem)] == [1, 1, 1]
+
     def test_twilio_gets_twiml_that_sends_nothing(self, twilio):
         answer = twilio.inbound("+12015550123", "hello")
         assert (answer.status_code, answer.mimetype) == (200, "text/xml")
@@ -74,6 +98,7 @@ class TestStoring:
 
 class TestForgery:
     def test_no_signature_no_entry(self, sendgrid, twilio, fcm, web, stored):
+        """B025: at every provider."""
         for provider in (sendgrid, twilio, fcm):
             assert web.post(provider.path, data=b"[]").status_code == 403
         assert stored() == 0
@@ -82,6 +107,7 @@ class TestForgery:
         "signature", ["", "x", "=", "é", "A" * 5000, base64.b64encode(b"\x30\x06").decode()]
     )
     def test_a_wrong_signature_is_403(self, sendgrid, twilio, fcm, web, stored, signature):
+        """B025."""
         header = signature.encode("utf-8").decode("latin-1")
         for provider, name in (
             (sendgrid, "X-Twilio-Email-Event-Webhook-Signature"),
@@ -93,6 +119,7 @@ class TestForgery:
         assert stored() == 0
 
     def test_a_signature_of_another_tenant_is_403(self, make, sendgrid, web, stored):
+        """B025."""
         theirs = type(sendgrid)(make.another_client(), web)
         body = json.dumps([DELIVERED]).encode()
         answer = web.post(sendgrid.path, data=body, headers=theirs.headers(body))
@@ -110,11 +137,13 @@ class TestForgery:
         ],
     )
     def test_a_body_altered_by_a_byte_is_403(self, sendgrid, web, stored, alter):
+        """B027."""
         body = json.dumps([DELIVERED]).encode() + b"\r\n"
         answer = web.post(sendgrid.path, data=alter(body), headers=sendgrid.headers(body))
         assert (answer.status_code, stored()) == (403, 0)
 
     def test_an_account_without_a_key_believes_nobody(self, make, web, sendgrid, stored):
+        """B025: the secret is unset."""
         config = {"api_key": "SG.x", "from_email": "a@b.co"}
         account = make.account("sendgrid", Channel.EMAIL, config, token="unset-token-0123456789")
         assert account
@@ -200,6 +229,7 @@ class TestShape:
         assert web.head(twilio.path).status_code == 405
 
     def test_more_than_a_mebibyte_is_413(self, sendgrid, web, stored):
+        """B028."""
         body = b"[" + b" " * (MAX_BODY - 1) + b"]"
         assert sendgrid.post_bytes(body).status_code == 413
         assert stored() == 0
@@ -221,6 +251,7 @@ class TestShape:
         assert endless.tell() <= MAX_BODY + 1
 
     def test_a_bomb_is_not_unpacked(self, sendgrid, web, stored):
+        """B028."""
         body = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
         answer = sendgrid.post_bytes(body, **{"Content-Encoding": "gzip"})
         assert (answer.status_code, stored()) == (415, 0)
@@ -242,6 +273,7 @@ class TestShape:
         ids=lambda body: repr(body[:12]),
     )
     def test_signed_nonsense_is_400_and_not_kept(self, sendgrid, stored, body):
+        """B028."""
         assert sendgrid.post_bytes(body).status_code == 400
         assert stored() == 0
 

@@ -155,6 +155,8 @@ def test_another_clients_requests_are_not_there(make, sendgrid, told, again, giv
         assert stocks(session, make.client_id + 1) == []
         assert list(troubles(session, make.client_id + 1, limit=9)) == []
 
+    other, all_of_them = make.another_client().client_id, Choice(ids=[item.id])
+    assert [again(client=other), again(all_of_them, client=other)] == [0, 0]
     assert again(client=make.client_id) == 1
 
 

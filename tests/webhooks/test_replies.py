@@ -8,8 +8,12 @@ from channels.channel import Channel
 from communications.communication import Communication, Direction, MessageType
 from communications.event import CommunicationEvent
 from communications.status import Status
+from core.db import write
 from members.consent import Consent, ConsentState, CurrentConsent
-from members.suppression import Scope, Suppression, SuppressionReason
+from members.edit import delete_member
+from members.erasure import erase
+from members.suppression import Scope, Suppression, SuppressionReason, suppress
+from webhooks.inbox import InboxItem
 
 ANA = "+12015550123"
 
@@ -95,6 +99,33 @@ def test_a_stranger_is_filed_without_a_member(message, hear, inbound, status, se
     [row] = inbound()
     assert (row.member_id, row.from_address) == (None, sender)
     assert status(message) is Status.SENT
+
+
+@pytest.mark.parametrize("before", [None, *SuppressionReason])
+def test_who_was_erased_and_writes_again_is_heard_without_a_number(
+    make, hear, inbound, all_rows, sessions, clock, before
+):
+    """Nothing stored tells who it was: neither the row nor the request that told it."""
+    ana = make.member()
+    make.message(ana, "sms", to_address=make.address(ana, "sms", ANA))
+    with write(sessions) as session:
+        if before is not None:
+            suppress(
+                session, clock, client_id=make.client_id, channel="sms", masked="+1•••0123",
+                address_hash=make.hasher.hash(make.client_id, "sms", ANA),
+                scope=Scope.ALL, reason=before,
+            )  # fmt: skip
+        delete_member(session, clock, client_id=make.client_id, id=ana)
+        erase(session, clock, make.hasher, client_id=make.client_id, id=ana)
+    hear("Who is this?")
+    hear("Hello", sender="+12015550199")
+    assert [(row.content, row.from_address, row.member_id) for row in inbound()] == [
+        ("Who is this?", None, None),
+        ("Hello", "+12015550199", None),
+    ]
+    assert [bool(item.request) for item in all_rows(InboxItem)] == [False, True]
+    [kept] = all_rows(Suppression)
+    assert (kept.reason, kept.masked) == (SuppressionReason.ERASED, "erased")
 
 
 @pytest.mark.parametrize("body", ["STOP", "stop", " Stop. ", "UNSUBSCRIBE", "Cancel", "opt out"])

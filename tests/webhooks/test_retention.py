@@ -1,5 +1,6 @@
 """Mirrors webhooks/retention.py."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -109,3 +110,56 @@ def test_after_years_nothing_old_is_left_and_the_audit_log_is_still_whole(
         seal(session)
         verdict = verify(session, client_id)
     assert (verdict.kept_after, verdict.problems) == (3, [])
+
+
+def test_killed_ten_times_it_goes_on_where_it_was(store, sessions, clock) -> None:
+    class KilledError(Exception):
+        pass
+
+    for number in range(1, 8):
+        store(number, 40)
+    emptied = []
+    for turn in range(20):
+        with suppress(KilledError), write(sessions) as session:
+            step(session, clock, limit=1)
+            if turn % 2:
+                raise KilledError  # before its end
+        emptied.append(7 - left(sessions)["raw_webhooks"])
+    assert emptied == [min(7, turn // 2 + 1) for turn in range(20)]
+    assert left(sessions) == {"raw_webhooks": 0, "message_content": 7, "events": 7}
+
+
+def test_where_a_clock_was_wrong_nothing_young_is_forgotten(
+    store, sessions, clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.bisection.SLACK", 1)
+    for number, days in enumerate((10, 10, 300, 10, 10, 10), start=1):
+        store(number, days)
+
+    all_forgotten(sessions, clock, limit=100)
+    assert left(sessions) == {"raw_webhooks": 6, "message_content": 6, "events": 6}
+
+    clock.advance(days=180)
+    all_forgotten(sessions, clock, limit=100)
+    assert left(sessions) == {"raw_webhooks": 0, "message_content": 0, "events": 6}
+
+
+def test_what_one_client_keeps_for_longer_keeps_no_other_clients_rows(
+    store, sessions, clock, client_id
+) -> None:
+    second_client = Factory(sessions, clock, client_id).another_client().client_id
+    for number in range(1, 8):
+        store(number, 100 - number)
+    with write(sessions) as session:
+        session.execute(update(Client).values(settings={"message_content_days_kept": 95}))
+        second = session.get_one(Client, second_client)
+        second.settings = {"message_content_days_kept": 10}
+        session.execute(
+            update(Communication)
+            .where(Communication.id.in_((1, 4, 7)))
+            .values(client_id=second_client)
+        )
+    all_forgotten(sessions, clock, limit=2)
+    with read(sessions) as session:
+        kept = session.scalars(select(Communication.id).where(Communication.content.is_not(None)))
+        assert sorted(kept) == [5, 6]

@@ -55,6 +55,7 @@ def test_values_cannot_break_out_of_the_header(lead):
     ],
 )
 def test_what_is_no_web_address_leads_nowhere(lead, link):
+    """B019, B065."""
     assert lead(link) is None
     assert lead("{{ first_name }}", first_name=link) is None
 

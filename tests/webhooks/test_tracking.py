@@ -95,6 +95,7 @@ class TestClick:
         assert answer.location == "https://shop.example/Bonn"
 
     def test_nothing_in_the_request_has_a_say_in_where_it_goes(self, web, message, path):
+        """B065."""
         link = path("click", message, 0)
         answer = web.get(f"{link}?u=//evil.example&url=https://evil", headers={"Host": "evil"})
         assert answer.location == "https://shop.example/gift?x=1"
@@ -117,6 +118,7 @@ class TestClick:
         assert status(message) is Status.SENT
 
     def test_a_link_the_template_does_not_have_is_not_found(self, web, message, path):
+        """B065."""
         assert web.get(path("click", message, 2)).status_code == 404
 
     def test_another_clients_link_is_not_found(self, web, make, sessions, clock, path):
@@ -126,6 +128,7 @@ class TestClick:
         assert web.get(path("click", foreign, 0)).status_code == 404
 
     def test_a_stored_link_of_another_scheme_is_not_followed(self, web, make, message, path):
+        """B019."""
         make.link(VERSION, 9, "javascript:alert(1)")
         assert web.get(path("click", message, 9)).status_code == 404
 
@@ -136,6 +139,7 @@ class TestOpen:
         assert (answer.status_code, answer.mimetype, len(answer.data)) == (200, "image/gif", 43)
         assert answer.data.startswith(b"GIF89a")
         assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
         assert status(message) is Status.READ
 
     def test_two_opens_are_one_fact(self, web, message, path, all_rows):
@@ -158,6 +162,7 @@ class TestOpen:
 
 class TestUnsubscribePage:
     def test_it_says_who_what_and_whom_and_has_one_button(self, web, message, path):
+        """B062: without a script, only a press of the button posts."""
         html = web.get(path("unsubscribe", message)).text
         assert "Elevate" in html
         assert "marketing emails" in html
@@ -167,6 +172,7 @@ class TestUnsubscribePage:
 
     @pytest.mark.parametrize("agent", AGENTS)
     def test_no_get_and_no_head_changes_anything(self, web, message, path, snapshot, agent):
+        """B061."""
         before = snapshot()
         for method in (web.get, web.head):
             answer = method(path("unsubscribe", message), headers={"User-Agent": agent})
@@ -174,6 +180,7 @@ class TestUnsubscribePage:
         assert snapshot() == before
 
     def test_a_clients_name_is_text(self, web, make, message, path):
+        """B016."""
         make.rename('<img src=x onerror="alert(1)">')
         html = web.get(path("unsubscribe", message)).text
         assert "<img" not in html
@@ -197,6 +204,7 @@ class TestEveryLink:
     def test_what_we_did_not_make_gets_one_answer_and_does_nothing(
         self, web, desk, message, path, snapshot, answer_to
     ):
+        """B060: every bit, cut, longer, of a message that is not there."""
         good = path(answer_to, *self.args(answer_to, message))
         absent = path(answer_to, *self.args(answer_to, 10**12))
         before = snapshot()
@@ -212,6 +220,7 @@ class TestEveryLink:
     def test_a_token_of_another_purpose_is_not_ours(
         self, web, desk, message, path, snapshot, answer_to
     ):
+        """B060."""
         before = snapshot()
         template = path(answer_to, *self.args(answer_to, message))
         head, _, tail = template.rpartition("/")
@@ -228,6 +237,7 @@ class TestEveryLink:
         assert snapshot() == before
 
     def test_its_token_travels_no_further(self, web, message, path, answer_to):
+        """B069."""
         for link in (
             path(answer_to, *self.args(answer_to, message)),
             path(answer_to, *self.args(answer_to, 10**12)),

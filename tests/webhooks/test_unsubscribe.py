@@ -61,11 +61,13 @@ def test_one_click_needs_no_page_no_cookie_and_no_redirect(make, press, all_rows
     [{}, {"json": {"a": 1}}, {"data": b"\xff\x00", "content_type": "application/octet-stream"}],
 )
 def test_any_body_will_do(make, press, all_rows, kwargs):
+    """B063."""
     press(make.message(), **kwargs)
     assert len(all_rows(Suppression)) == 1
 
 
 def test_twice_is_once(make, press, all_rows):
+    """B063."""
     message = make.message()
     press(message)
     press(message, data=ONE_CLICK)
@@ -73,6 +75,7 @@ def test_twice_is_once(make, press, all_rows):
 
 
 def test_it_holds_for_one_address_only(make, press, all_rows):
+    """B063."""
     member = make.member()
     here, there = make.message(), make.message(member)
     press(here)
@@ -108,6 +111,7 @@ def test_an_sms_page_stops_every_message_to_the_number(make, press, all_rows):
 
 
 def test_who_came_back_and_leaves_again_is_heard_again(make, press, sessions, all_rows):
+    """B064."""
     message = make.message()
     press(message)
     with write(sessions) as session:
@@ -120,6 +124,7 @@ def test_who_came_back_and_leaves_again_is_heard_again(make, press, sessions, al
 
 
 def test_an_erased_person_gets_the_same_page(make, press, sessions, all_rows):
+    """B064."""
     message = make.message()
     with write(sessions) as session:
         for model in (CurrentConsent, MemberAddress, Member):

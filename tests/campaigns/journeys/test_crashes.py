@@ -20,6 +20,7 @@ from communications.communication import Communication
 from core.db import is_sqlite, read
 from members.signal import signalled
 from tests.campaigns.journeys.conftest import HASHER, Shop
+from tests.conftest import only_postgresql
 
 HOUR = timedelta(hours=1)
 NURTURE = """
@@ -229,14 +230,13 @@ def test_one_worker_at_a_time_hears_a_client(shop: Shop) -> None:
     assert [entry.member_id for entry in shop.enrolments()] == people
 
 
+@only_postgresql  # SQLite has one writer at a time
 def test_what_happens_while_a_worker_looks_is_seen_after_it(shop: Shop) -> None:
     """One holds the member and finds nothing; meanwhile it happens and is heard (PostgreSQL)."""
     version = shop.publish('journey "J"\n  when asked\n  wait until event joined or 3d\n')
     ana = shop.member()
     shop.ask(version, ana)
     with shop.sessions() as looking:
-        if is_sqlite(looking):
-            pytest.skip("one writer at a time")
         assert taken(shop, looking, version.journey_id, 9) == 1
         shop.clock.advance(seconds=1)
         shop.did("m1", "joined")

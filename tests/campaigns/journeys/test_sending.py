@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from campaigns.journeys.arrival import arrival
 from campaigns.journeys.enrolment import Enrolment, EnrolmentStep, Held
 from campaigns.journeys.sending import lot
 from channels.channel import Channel
 from communications.communication import MessageType, Reason
 from communications.status import Status
+from communications.timeline import timeline
 from core.clock import ManualClock
 from core.db import read
 from tests.campaigns.journeys.conftest import Shop
@@ -183,6 +185,28 @@ def test_quiet_hours_hold_until_they_are_over(
     shop: Shop, hours: str, zone: str | None, at: datetime, sent: datetime
 ) -> None:
     assert quiet(shop, hours, at, zone) == sent
+
+
+def test_the_message_remembers_which_quiet_hours_held_it(shop: Shop) -> None:
+    shop.template("a")
+    version = shop.publish(words('send email "a"', head=("quiet 21:00-08:00 member-time",)))
+    shop.clock.set(utc(2026, 11, 21, 20, 0))
+    ana = shop.member(timezone=VIENNA)
+    shop.ask(version, ana)
+    shop.settle()
+    shop.clock.set(utc(2026, 11, 22, 7, 0))
+    shop.settle()
+    (row,) = shop.log(ana)
+
+    with read(shop.sessions) as session:
+        held = arrival(session, shop.client_id, row.id)
+        told = timeline(session, shop.clock, shop.client_id, row.id, arrival=held)
+
+    assert [one.what for one in told] == ["arrived", "decided", "waiting"]
+    assert told[0].at == utc(2026, 11, 21, 20, 0)
+    assert [(one.seconds, one.why) for one in told[1].waits] == [
+        (11 * 3600, "quiet hours until 2026-11-22 08:00 Europe/Vienna")
+    ]
 
 
 def test_the_limit_holds_until_the_oldest_is_long_past(shop: Shop) -> None:

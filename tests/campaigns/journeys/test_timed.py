@@ -98,6 +98,7 @@ def test_a_journey_without_dates_costs_nothing_as_time_goes_by(shop: Shop) -> No
 
 
 def test_whoever_is_born_on_29_february_has_the_28th_in_other_years(shop: Shop) -> None:
+    """B091."""
     leap = shop.member(date_of_birth=date(2000, 2, 29))
     last = shop.member(date_of_birth=date(2001, 2, 28))
     shop.member(date_of_birth=date(2001, 3, 2))
