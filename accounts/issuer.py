@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -26,6 +26,8 @@ log = get(__name__)
 SCOPE = "openid email"
 KEYS = {"RS256": ("RSA", None), "ES256": ("EC", "P-256")}
 """What may prove an ID token, with the kind and the curve of its key."""
+ANEW = {"max_age": "0", "prompt": "login"}
+"""Asks for a sign-in there and then, and when it was (Core 3.1.2.1): some heed one of the two."""
 KEPT = timedelta(minutes=10)
 """How long the issuer's addresses and keys are kept. A key not among them is asked for at once."""
 LEEWAY = 60
@@ -60,6 +62,8 @@ class Proven:
     issuer: str
     subject: str
     email: str
+    at: datetime | None
+    """When they last proved it there; None where the issuer does not say."""
 
 
 class Issuer:
@@ -72,8 +76,13 @@ class Issuer:
         self._clock = clock
         self._kept: dict[str, tuple[datetime, dict[str, Any]]] = {}
 
-    def authorization_url(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-        """Return where a browser goes to sign in. Raises IssuerError."""
+    def authorization_url(
+        self, *, redirect_uri: str, state: str, nonce: str, verifier: str, anew: bool = False
+    ) -> str:
+        """Return where a browser goes to sign in: `anew`, even if it is signed in there already.
+
+        Raises IssuerError.
+        """
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
         query = {
             "response_type": "code",
@@ -85,6 +94,7 @@ class Issuer:
             "code_challenge": challenge.rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
+        query |= ANEW if anew else {}
         endpoint: str = self._discovered()["authorization_endpoint"]
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
@@ -98,7 +108,7 @@ class Issuer:
         }
         claims = self._claims(self._id_token(form))
         self._check(claims, nonce)
-        return Proven(self._told.url, claims["sub"], claims["email"])
+        return Proven(self._told.url, claims["sub"], claims["email"], self._at(claims))
 
     def _id_token(self, form: dict[str, str]) -> str:
         known = self._discovered()
@@ -155,6 +165,7 @@ class Issuer:
             "it has expired": now < _number(claims["exp"]) + LEEWAY,
             "it is of a later time": _number(claims["iat"]) <= now + LEEWAY,
             "it is not in force yet": _number(claims.get("nbf", 0)) <= now + LEEWAY,
+            "its sign-in is of a later time": not _number(claims.get("auth_time")) > now + LEEWAY,
             "it belongs to another sign-in": hmac.compare_digest(
                 f"{claims['nonce']}".encode(), nonce.encode()
             ),
@@ -165,6 +176,12 @@ class Issuer:
         for reason, good in reasons.items():
             if not good:
                 raise refused(f"the ID token is not good: {reason}")
+
+    def _at(self, claims: dict[str, Any]) -> datetime | None:
+        """Return when somebody authenticated there; a clock ahead of ours makes it no later."""
+        told = _number(claims.get("auth_time"))
+        now = self._clock.now()
+        return datetime.fromtimestamp(min(told, now.timestamp()), UTC) if told >= 0 else None
 
     def _key(self, header: dict[str, Any]) -> jwt.PyJWK:
         """Return the published key a token names; keys that are new are asked for once."""

@@ -47,7 +47,8 @@ class Principal:
         if not self.fresh:
             raise StaleSessionError(
                 "it is too long since you proved who you are",
-                remedy="send your password, or a code, to POST /me/proof; or sign in again",
+                remedy="send your password, or a code, to POST /me/proof; go to your identity "
+                "provider by POST /me/proof/oidc; or sign in again, by a link if you have neither",
             )
 
     def require(self, action: str) -> None:

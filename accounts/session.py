@@ -49,12 +49,18 @@ class UserSession(Base):
     last_used_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     proven_at: Mapped[datetime | None]
-    """When they last proved who they are, by signing in or since."""
+    """When they last proved who they are, by signing in or since; an identity provider says when
+    that was there, or it is not known."""
     ended_at: Mapped[datetime | None]
 
     def is_fresh(self, now: datetime) -> bool:
         """Say whether they proved who they are only lately."""
-        return self.proven_at is not None and self.proven_at > now - FRESH
+        return is_fresh(self.proven_at, now)
+
+
+def is_fresh(proven_at: datetime | None, now: datetime) -> bool:
+    """Say whether a proof was given only lately."""
+    return proven_at is not None and proven_at > now - FRESH
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,17 @@ def _network(address: str | None) -> str | None:
 
 
 def open_session(
-    session: Session, clock: Clock, *, user_id: int, device: Device
+    session: Session,
+    clock: Clock,
+    *,
+    user_id: int,
+    device: Device,
+    proven_at: datetime | None = None,
 ) -> tuple[UserSession, str]:
-    """Make a session; return it with its text, which cannot be shown again."""
+    """Make a session of somebody who proved then who they are; None, if nobody knows when.
+
+    Return it with its text, which cannot be shown again.
+    """
     text = f"{MARK}_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
     now = clock.now()
     made = UserSession(
@@ -93,7 +107,7 @@ def open_session(
         ip=device.ip,
         created_at=now,
         last_used_at=now,
-        proven_at=now,
+        proven_at=proven_at,
         expires_at=now + LIFETIME,
     )
     session.add(made)
@@ -132,11 +146,9 @@ def note_session_use(session: Session, clock: Clock, *, session_id: int) -> None
     )
 
 
-def freshen(session: Session, clock: Clock, *, session_id: int) -> None:
+def freshen(session: Session, *, session_id: int, at: datetime) -> None:
     """Write down that somebody proved once more who they are."""
-    session.execute(
-        update(UserSession).where(UserSession.id == session_id).values(proven_at=clock.now())
-    )
+    session.execute(update(UserSession).where(UserSession.id == session_id).values(proven_at=at))
 
 
 def proof_of_page(text: str) -> str:

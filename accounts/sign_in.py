@@ -5,6 +5,7 @@ The steps are apart because the slow one, the password, must not hold a transact
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -63,9 +64,12 @@ def refused() -> UnauthenticatedError:
 
 
 def signed_in(
-    session: Session, clock: Clock, account: Account, device: Device
+    session: Session, clock: Clock, account: Account, device: Device, *, proven_at: datetime | None
 ) -> tuple[UserSession, str]:
-    """Open a session for an account that was proven. Raises UnauthenticatedError if it changed."""
+    """Open a session for an account that was proven then; None, where nobody knows when.
+
+    Raises UnauthenticatedError if it changed meanwhile.
+    """
     unchanged = session.execute(
         update(User)
         .where(
@@ -82,4 +86,4 @@ def signed_in(
     if unchanged is None or account.user_id is None:
         raise refused()
     note_login(session, clock, user_id=account.user_id)
-    return open_session(session, clock, user_id=account.user_id, device=device)
+    return open_session(session, clock, user_id=account.user_id, device=device, proven_at=proven_at)

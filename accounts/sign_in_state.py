@@ -2,7 +2,8 @@
 
 Two random texts begin it: `state` travels through the issuer, `binding` stays with whoever began,
 in a cookie or a program. The rest follows from both, so the row is a hash, and the state alone, as
-somebody else's browser has it, is of no use.
+somebody else's browser has it, is of no use. What begins for a session, whose person proves again
+who they are, comes back to that session and opens no other.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from core.db import Base, Id
 from core.errors import UnauthenticatedError
 
 LIVES = timedelta(minutes=10)
+MARK = "proof."
+"""What a proof's state begins with: a page sees from it what came back."""
 
 
 class SignInState(Base):
@@ -36,6 +39,8 @@ class Passage:
 
     state: str
     binding: str
+    session_id: int | None = None
+    """The session it is a proof for; None for a sign-in."""
 
     @property
     def nonce(self) -> str:
@@ -53,22 +58,26 @@ class Passage:
         return self._derived("state")
 
     def _derived(self, purpose: str) -> str:
-        return digest(f"oidc {purpose}", self.state, self.binding)
+        whose = () if self.session_id is None else (f"for {self.session_id}",)
+        return digest(f"oidc {purpose}", self.state, self.binding, *whose)
 
 
-def begin(session: Session, clock: Clock) -> Passage:
-    """Begin a sign-in; those that did not come back in time are forgotten."""
+def begin(session: Session, clock: Clock, *, session_id: int | None = None) -> Passage:
+    """Begin a sign-in, or a session's proof; those not back in time are forgotten."""
     now = clock.now()
     session.execute(delete(SignInState).where(SignInState.expires_at <= now))
-    made = Passage(new_text(), new_text())
+    mark = "" if session_id is None else MARK
+    made = Passage(f"{mark}{new_text()}", new_text(), session_id)
     session.add(SignInState(state_hash=made.state_hash, expires_at=now + LIVES))
     session.flush()
     return made
 
 
-def come_back(session: Session, clock: Clock, *, state: str, binding: str) -> Passage:
-    """Take a sign-in that came back: nobody takes it again. Raises UnauthenticatedError."""
-    found = Passage(state, binding)
+def come_back(
+    session: Session, clock: Clock, *, state: str, binding: str, session_id: int | None = None
+) -> Passage:
+    """Take what came back: nobody takes it again. Raises UnauthenticatedError."""
+    found = Passage(state, binding, session_id)
     taken = session.scalar(
         delete(SignInState)
         .where(SignInState.state_hash == found.state_hash, SignInState.expires_at > clock.now())
@@ -78,6 +87,6 @@ def come_back(session: Session, clock: Clock, *, state: str, binding: str) -> Pa
         raise UnauthenticatedError(
             "this sign-in did not begin here, is too old or was used",
             field="state",
-            remedy="start again with POST /sign-in/oidc",
+            remedy="start again where it began: POST /sign-in/oidc, or /me/proof/oidc",
         )
     return found

@@ -11,7 +11,7 @@ from flask.wrappers import Response
 from marshmallow import Schema, fields, validate
 
 from accounts.identity import identified, identities, unlink
-from accounts.issuer import Issuer
+from accounts.issuer import Issuer, Proven
 from accounts.one_time import MAX_TEXT
 from accounts.sign_in import signed_in
 from accounts.sign_in_state import LIVES, begin, come_back
@@ -32,7 +32,7 @@ MAX_CODE = 4096
 
 
 class BeginSchema(Schema):
-    """How the session shall be handed over."""
+    """Where what stays with the caller shall be kept."""
 
     cookie = fields.Boolean(
         load_default=False,
@@ -52,7 +52,7 @@ class BegunSchema(Schema):
     )
 
 
-class CallbackSchema(Schema):
+class BroughtBackSchema(Schema):
     """What the provider sent back."""
 
     state = fields.String(required=True, validate=validate.Length(max=MAX_TEXT))
@@ -64,7 +64,7 @@ class CallbackSchema(Schema):
     )
     cookie = fields.Boolean(
         load_default=False,
-        metadata={"description": "true for pages: the session travels in a cookie only"},
+        metadata={"description": "true for pages: what stays with them is in a cookie only"},
     )
 
 
@@ -83,51 +83,25 @@ class IdentitySchema(Schema):
 def begin_oidc(data: dict[str, Any]) -> Response | dict[str, Any]:
     """Begin to sign in with the identity provider: where to go, for ten minutes."""
     refuse_other_origins()
-    issuer = _issuer()
-    passage = begin(db(), clock())
-    release()
-    body = {
-        "name": issuer.name,
-        "authorization_url": issuer.authorization_url(
-            redirect_uri=redirect_uri(),
-            state=passage.state,
-            nonce=passage.nonce,
-            verifier=passage.verifier,
-        ),
-    }
-    if not data["cookie"]:
-        return {**body, "binding": passage.binding}
-    response = jsonify(body)
-    _set_cookie(response, passage.binding)
-    return response
+    return begun(by_cookie=data["cookie"])
 
 
 @bp.post("/sign-in/oidc/callback")
 @bp.action(OPEN)
-@bp.arguments(CallbackSchema)
+@bp.arguments(BroughtBackSchema)
 @bp.response(200, SignedInSchema)
 def finish_oidc(data: dict[str, Any]) -> Response | dict[str, Any]:
     """Sign in with what the identity provider sent back, once."""
     refuse_other_origins()
-    issuer = _issuer()
-    by_cookie = data["cookie"]
-    binding = request.cookies.get(_cookie_name(), "") if by_cookie else data["binding"] or ""
-    passage = come_back(db(), clock(), state=data["state"], binding=binding)
-    release()
-    who = issuer.proven(
-        code=data["code"],
-        redirect_uri=redirect_uri(),
-        nonce=passage.nonce,
-        verifier=passage.verifier,
-    )
+    who = brought_back(data)
     account, linked = identified(db(), clock(), who)
-    made, text = signed_in(db(), clock(), account, here())
+    made, text = signed_in(db(), clock(), account, here(), proven_at=who.at)
     if linked:
         tell_of("user.link", made.user_id)
     tell_of("user.sign_in", made.user_id)
-    answer = handed_over(made, text, by_cookie=by_cookie)
+    answer = handed_over(made, text, by_cookie=data["cookie"])
     if isinstance(answer, Response):
-        _set_cookie(answer, "")
+        forget_binding(answer)
     return answer
 
 
@@ -145,6 +119,55 @@ def unlink_identity(identity_id: int) -> None:
     """Unlink the caller from an identity provider; the only way in stays."""
     unlink(db(), me(), identity_id)
     audit(f"user:{me().id}")
+
+
+def begun(*, by_cookie: bool, session_id: int | None = None) -> Response | dict[str, Any]:
+    """Return the answer that sends somebody to the provider: for a proof, to sign in anew.
+
+    Raises NotFoundError, IssuerError.
+    """
+    issuer = _issuer()
+    passage = begin(db(), clock(), session_id=session_id)
+    release()
+    body = {
+        "name": issuer.name,
+        "authorization_url": issuer.authorization_url(
+            redirect_uri=redirect_uri(),
+            state=passage.state,
+            nonce=passage.nonce,
+            verifier=passage.verifier,
+            anew=session_id is not None,
+        ),
+    }
+    if not by_cookie:
+        return {**body, "binding": passage.binding}
+    response = jsonify(body)
+    _set_cookie(response, passage.binding)
+    return response
+
+
+def brought_back(data: dict[str, Any], *, session_id: int | None = None) -> Proven:
+    """Return who came back, by a body of BroughtBackSchema, once.
+
+    Raises NotFoundError, IssuerError, UnauthenticatedError.
+    """
+    issuer = _issuer()
+    kept = request.cookies.get(_cookie_name()) if data["cookie"] else data["binding"]
+    passage = come_back(
+        db(), clock(), state=data["state"], binding=kept or "", session_id=session_id
+    )
+    release()
+    return issuer.proven(
+        code=data["code"],
+        redirect_uri=redirect_uri(),
+        nonce=passage.nonce,
+        verifier=passage.verifier,
+    )
+
+
+def forget_binding(response: Response) -> None:
+    """Take the binding from a browser that came back."""
+    _set_cookie(response, "")
 
 
 def redirect_uri() -> str:

@@ -75,7 +75,7 @@ def sign_in(data: dict[str, Any]) -> Response | dict[str, Any]:
     succeeded(PASSWORD, account.email)
     if account.two_factor:
         second_factor(account, data["code"])
-    made, text = signed_in(db(), clock(), account, here())
+    made, text = signed_in(db(), clock(), account, here(), proven_at=clock().now())
     tell_of("user.sign_in", made.user_id)
     return handed_over(made, text, by_cookie=data["cookie"])
 
@@ -109,7 +109,9 @@ def renewed(*, by_cookie: bool) -> Response | dict[str, Any]:
     who = principal()
     if who.user_id is None:
         raise UnauthenticatedError("nobody is signed in")
-    made, text = open_session(db(), clock(), user_id=who.user_id, device=here())
+    made, text = open_session(
+        db(), clock(), user_id=who.user_id, device=here(), proven_at=clock().now()
+    )
     return handed_over(made, text, by_cookie=by_cookie)
 
 

@@ -76,6 +76,6 @@ def enter(token: str, code: str | None) -> Entered:
     if account.two_factor:
         second_factor(account, code)
     use_link(db(), clock(), text=token)
-    made, text = signed_in(db(), clock(), account, here())
+    made, text = signed_in(db(), clock(), account, here(), proven_at=clock().now())
     tell_of("user.sign_in", made.user_id)
     return Entered(made, text)

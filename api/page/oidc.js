@@ -1,22 +1,32 @@
 "use strict";
-// Begins a sign-in at the press of a button, and finishes the one that came back in the address.
+// Begins a sign-in at the press of a button, or with ?prove a proof of who is signed in here, and
+// finishes the one that came back in the address: a proof's state says so.
 
 const told = document.getElementById("told");
 const button = document.getElementById("begin");
+const sent = new URLSearchParams(location.search);
+const proves = sent.has("prove") || (sent.get("state") || "").startsWith("proof.");
 
-async function post(path, body) {
-  const answer = await fetch("/api/v1/sign-in/oidc" + path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ cookie: true, ...body }),
-  });
-  const found = await answer.json();
+async function ask(path, options) {
+  const answer = await fetch("/api/v1" + path, options);
+  const found = answer.status === 204 ? {} : await answer.json();
   if (!answer.ok) throw new Error(found.detail);
   return found;
 }
 
+async function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  if (proves) headers["X-CSRF-Token"] = (await ask("/me")).csrf_token;
+  return ask((proves ? "/me/proof/oidc" : "/sign-in/oidc") + path, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ cookie: true, ...body }),
+  });
+}
+
 async function attempt(work) {
   button.hidden = true;
+  told.textContent = "One moment …";
   try {
     await work();
   } catch (error) {
@@ -26,19 +36,19 @@ async function attempt(work) {
 }
 
 button.addEventListener("click", () => attempt(async () => {
-  told.textContent = "One moment …";
   location.assign((await post("", {})).authorization_url);
 }));
 
-const sent = new URLSearchParams(location.search);
-history.replaceState(null, "", location.pathname);
+history.replaceState(null, "", location.pathname + (proves ? "?prove" : ""));
 if (sent.has("code")) {
   attempt(async () => {
-    told.textContent = "One moment …";
     await post("/callback", { state: sent.get("state") || "", code: sent.get("code") });
-    told.textContent = "You are signed in.";
+    told.textContent = proves
+      ? "You proved who you are. For ten minutes, go on with what asked for it."
+      : "You are signed in.";
   });
 } else {
+  if (proves) told.textContent = "Prove again who you are: sign in there once more.";
   if (sent.has("error")) told.textContent = "The identity provider did not sign you in.";
   button.hidden = false;
 }

@@ -22,6 +22,7 @@ EMAIL = "ana.petrova@example.com"
 PAGE = Path(__file__).parents[2] / "docs/reference/audit.md"
 OTHERWISE = {
     ("client_update_own", "client.update"), ("duplicate_merge_pair", "member.merge"),
+    ("user_finish_proof", "user.prove"),
 }  # fmt: skip
 """Several operations that do one thing."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 import pytest
@@ -12,15 +13,16 @@ from flask import Flask
 
 from accounts.audit import AuditEntry
 from accounts.identity import UserIdentity
-from accounts.session import UserSession
+from accounts.session import FRESH, UserSession
 from accounts.sign_in_state import SignInState
 from accounts.user import User, UserStatus
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.settings import Settings
 from echelonx.wiring import Services, build
-from tests.api.caller import Caller, good, refused
+from tests.api.caller import Caller, good, refused, remedies
 from tests.api.issuer import CLIENT, SECRET, LocalIssuer
+from tests.api.people import settled
 
 OURS = "https://mail.example.com"
 
@@ -98,9 +100,11 @@ def test_a_program_signs_in_and_the_link_outlives_the_address(
 
 
 def test_who_has_a_password_is_unlinked_and_somebody_else_may_be_linked(
-    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, sessions: Sessions
-) -> None:
-    made = good(finish(nobody, came_back(nobody, issuer)))
+    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, sessions: Sessions,
+    clock: ManualClock,
+) -> None:  # fmt: skip
+    now = int(clock.now().timestamp())
+    made = good(finish(nobody, came_back(nobody, issuer, auth_time=now)))
     me = Caller(app.test_client(), made["token"])
     (held,) = me.get("/me/identities")["data"]
     assert held["issuer"] == issuer.url
@@ -186,6 +190,7 @@ def test_a_token_that_is_not_for_this_sign_in_opens_nothing(
         "not a number": {"exp": float("nan")},
         "later": {"iat": now + 61},
         "not yet": {"nbf": now + 61},
+        "signed in later": {"auth_time": now + 61},
         "no subject": {"sub": ""},
         "unverified": {"email_verified": False},
         "verified in words": {"email_verified": "true"},
@@ -275,3 +280,120 @@ def test_the_page_posts_what_came_back_and_runs_only_our_script(
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert '"/callback"' in script.text
     assert count(sessions, SignInState) == [0]
+
+
+PROOF = "/me/proof/oidc"
+
+
+def query_of(begun: dict[str, str]) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(begun["authorization_url"]).query))
+
+
+def is_fresh(caller: Caller) -> bool:
+    """Whether a caller may do what asks for a fresh proof; a 404 says that they might."""
+    return bool(caller.ask("DELETE", "/me/identities/4711").status_code == 404)
+
+
+@pytest.mark.parametrize("ago", [None, "now", -1, 601, 600, 599, 0, -60])
+def test_a_sign_in_is_a_proof_of_when_the_provider_was_signed_in_to(
+    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, clock: ManualClock, ago: Any
+) -> None:
+    at = int(clock.now().timestamp()) - ago if isinstance(ago, int) else ago
+
+    made = good(finish(nobody, came_back(nobody, issuer, auth_time=-1 if ago == -1 else at)))
+
+    me = Caller(app.test_client(), made["token"])
+    assert is_fresh(me) == (ago in (599, 0, -60))
+    clock.advance(minutes=10)
+    assert not is_fresh(me), "a clock ahead of ours makes no proof longer"
+
+
+def test_who_has_neither_password_nor_code_proves_it_with_the_provider(
+    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, sessions: Sessions,
+    clock: ManualClock,
+) -> None:  # fmt: skip
+    me = Caller(app.test_client(), good(finish(nobody, came_back(nobody, issuer)))["token"])
+    with write(sessions) as session:
+        session.get_one(User, ana).password_hash = None
+    assert PROOF in remedies(refused(me.ask("DELETE", "/me/identities/4711"), 403))
+
+    begun = me.post(PROOF, {})
+    asked = query_of(begun)
+    assert (asked["max_age"], asked["prompt"]) == ("0", "login")
+    assert not {"max_age", "prompt"} & query_of(nobody.post("/sign-in/oidc", {})).keys()
+    now = int(clock.now().timestamp())
+    back = issuer.approve(begun["authorization_url"], auth_time=now)
+    answer = me.ask("POST", f"{PROOF}/callback", {**back, "binding": begun["binding"]})
+
+    assert (answer.status_code, is_fresh(me)) == (204, True)
+    assert "user.prove" in {one["action"] for one in me.get("/audit")["data"]}
+    refused(me.ask("POST", f"{PROOF}/callback", {**back, "binding": begun["binding"]}), 401)
+    clock.advance(seconds=FRESH.total_seconds())
+    assert not is_fresh(me)
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [{"auth_time": None}, {"auth_time": "old"}, {"sub": "bo-1", "email": "bo@example.com"}],
+)
+def test_a_provider_that_kept_somebody_signed_in_or_names_another_proves_nothing(
+    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, client_id: int,
+    sessions: Sessions, clock: ManualClock, signed: dict[str, Any],
+) -> None:  # fmt: skip
+    settled(sessions, clock, client_id, email="bo@example.com")
+    me = Caller(app.test_client(), good(finish(nobody, came_back(nobody, issuer)))["token"])
+    now = int(clock.now().timestamp())
+    told = {"auth_time": now, **signed}
+    told |= {"auth_time": now - 600} if told["auth_time"] == "old" else {}
+    begun = me.post(PROOF, {})
+    back = issuer.approve(begun["authorization_url"], **told)
+
+    problem = refused(
+        me.ask("POST", f"{PROOF}/callback", {**back, "binding": begun["binding"]}), 403
+    )
+
+    assert "POST /" in remedies(problem)
+    assert not is_fresh(me)
+    assert count(sessions, UserIdentity) == [1], "nobody is linked by a proof that failed"
+
+
+def test_what_began_for_one_session_proves_nothing_for_another_and_signs_nobody_in(
+    app: Flask, nobody: Caller, issuer: LocalIssuer, ana: int, sessions: Sessions,
+    clock: ManualClock,
+) -> None:  # fmt: skip
+    mine, other = (
+        Caller(app.test_client(), good(finish(nobody, came_back(nobody, issuer)))["token"])
+        for _ in range(2)
+    )
+    now = int(clock.now().timestamp())
+    begun = mine.post(PROOF, {})
+    back = issuer.approve(begun["authorization_url"], auth_time=now)
+    sent = {**back, "binding": begun["binding"]}
+
+    refused(finish(nobody, sent), 401)
+    refused(other.ask("POST", f"{PROOF}/callback", sent), 401)
+    signing_in = came_back(nobody, issuer, auth_time=now)
+    refused(mine.ask("POST", f"{PROOF}/callback", signing_in), 401)
+    assert not is_fresh(mine)
+    assert not is_fresh(other)
+    assert count(sessions, UserSession) == [2]
+    assert mine.ask("POST", f"{PROOF}/callback", sent).status_code == 204
+
+
+def test_a_page_proves_it_by_cookie_and_knows_from_the_state_what_came_back(
+    nobody: Caller, issuer: LocalIssuer, ana: int, clock: ManualClock
+) -> None:
+    begun = good(nobody.ask("POST", "/sign-in/oidc", {"cookie": True}))
+    back = {**issuer.approve(begun["authorization_url"]), "cookie": True}
+    csrf = {"X-CSRF-Token": good(finish(nobody, back))["csrf_token"]}
+    assert "proof." not in back["state"]
+    refused(nobody.ask("POST", PROOF, {"cookie": True}), 403)
+
+    begun = good(nobody.ask("POST", PROOF, {"cookie": True}, headers=csrf))
+    assert "binding" not in begun
+    back = issuer.approve(begun["authorization_url"], auth_time=int(clock.now().timestamp()))
+    assert back["state"].startswith("proof.")
+    answer = nobody.ask("POST", f"{PROOF}/callback", {**back, "cookie": True}, headers=csrf)
+
+    assert (answer.status_code, "-oidc=;" in str(answer.headers)) == (204, True)
+    assert nobody.ask("DELETE", "/me/identities/4711", headers=csrf).status_code == 404
