@@ -93,6 +93,7 @@ def list_entries(query: dict[str, Any]) -> dict[str, Any]:
 
 @bp.get("/audit/export")
 @bp.response(200, {"type": "string"}, content_type=LINES)
+@bp.fresh
 def export_chain() -> Response:
     """Download the whole chain as JSON lines; anybody can verify it without us."""
     return Response(

@@ -185,6 +185,7 @@ def list_rejects(query: dict[str, Any], import_id: int) -> dict[str, Any]:
 
 @bp.get(f"/imports/{ID}/rejects.csv")
 @bp.response(200, {"type": "string"}, content_type="text/csv")
+@bp.fresh
 def download_rejects(import_id: int) -> Response:
     """Download those rows as they were, with what is wrong behind them: mend and import again."""
     job = queries.import_job(db(), client_id(), import_id)

@@ -17,9 +17,11 @@ from tests.api.test_two_factor import turned_on
 
 FRESH_ONLY = {
     ("post", "/api-keys"),
+    ("get", "/audit/export"),
     ("delete", "/clients/{client_id}"),
     ("get", "/consents/export"),
     ("post", "/exports"),
+    ("get", "/imports/{import_id}/rejects.csv"),
     ("post", "/invitations"),
     ("post", "/invitations/bulk"),
     ("delete", "/me/identities/{identity_id}"),
