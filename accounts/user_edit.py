@@ -325,7 +325,11 @@ def _set_status(
                 _keep_an_admin(session, seen, client_id)
         _stop(session, clock, user_id=user.id, client_id=at)
     elif at is not None and user.status in STOPPED:
-        raise ForbiddenError("a super admin stopped this account", field="status")
+        raise ForbiddenError(
+            "a super admin stopped this account",
+            field="status",
+            remedy="let a super admin make the account active first",
+        )
     begins = user.status is UserStatus.PENDING and status is UserStatus.ACTIVE
     if at is None or begins:
         user.status = status

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, 
 from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
+from accounts.client import Client
 from accounts.key import ApiKey
 from accounts.permission import RANKS
 from accounts.user import ClientRole, Role, User, UserStatus
@@ -41,6 +42,17 @@ class Seen:
     """(client, role), of every client."""
     barred: Mapping[int, UserStatus]
     """Clients where the status is another than active, and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One client where a user has a role, suspended there or not."""
+
+    client_id: int
+    name: str
+    role: Role
+    status: UserStatus
+    """There; the account's own is for everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,28 @@ def seen_users(session: Session, client_id: int | None, user_ids: Sequence[int])
     query = _alive(client_id).where(among(session, User.id, user_ids))
     found = _seen(session, client_id, session.scalars(query).all())
     return {one.user.id: one for one in found}
+
+
+def held_by(session: Session, user_id: int) -> list[Held]:
+    """Return where a user has a role, in the order of the clients' ids. Raises NotFoundError."""
+    seen_user(session, None, user_id)
+    query = (
+        select(Client.id, Client.name, ClientRole.role, ClientRole.status)
+        .join(ClientRole, ClientRole.client_id == Client.id)
+        .where(ClientRole.user_id == user_id, Client.deleted_at.is_(None))
+    )
+    return [Held(*row) for row in session.execute(query.order_by(Client.id))]
+
+
+def held_there(session: Session, user_id: int, client_id: int) -> Held:
+    """Return a user's role at a client. Raises NotFoundError."""
+    for one in held_by(session, user_id):
+        if one.client_id == client_id:
+            return one
+    raise NotFoundError(
+        f"user {user_id} has no role at client {client_id}",
+        remedy=f"GET /users/{user_id}/clients lists where they have one",
+    )
 
 
 def seen_by_email(session: Session, client_id: int | None, email: str) -> Seen:

@@ -10,8 +10,8 @@ from accounts.permission import allowed
 from accounts.recovery import begin
 from accounts.user import Role, User, UserStatus, held_at, role_at
 from accounts.user_edit import Editor
-from accounts.user_queries import Seen
-from api.context import actor, audit, clock, db, principal, reach, services
+from accounts.user_queries import Held, Seen
+from api.context import EVERYWHERE, actor, audit, clock, db, principal, reach, services
 from api.letters import link_to
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged, sorted_page
@@ -21,6 +21,8 @@ from api.schemas.user import (
     BulkResultsSchema,
     EmailQuery,
     FindQuery,
+    HeldChangesSchema,
+    HeldSchema,
     MadeUserSchema,
     NewUserSchema,
     PermissionsChangeSchema,
@@ -225,6 +227,27 @@ def list_activity(query: dict[str, Any], user_id: int) -> dict[str, Any]:
 def get_permissions(user_id: int) -> dict[str, Any]:
     """Show what a user may do at the caller's client: by role, and beyond it."""
     return _permissions(user_id)
+
+
+@bp.get(f"/users/{ID}/clients")
+@bp.action(EVERYWHERE)
+@bp.response(200, page_of(HeldSchema))
+def list_clients(user_id: int) -> dict[str, Any]:
+    """List at which clients a user has a role, and whether they may work there."""
+    return all_of(user_queries.held_by(db(), user_id))
+
+
+@bp.patch(f"/users/{ID}/clients/<int(min=1,max=9223372036854775807):client_id>")
+@bp.action(CHANGES_ALL)
+@bp.arguments(HeldChangesSchema)
+@bp.response(200, HeldSchema)
+def update_client(data: dict[str, Any], user_id: int, client_id: int) -> Held:
+    """Suspend a user at one client, or let them work there again, as an admin there would."""
+    user_queries.held_there(db(), user_id, client_id)
+    there = Editor(Role.ADMIN, client_id, principal().user_id)
+    user_edit.update_user(db(), clock(), editor=there, user_id=user_id, **data)
+    audit(f"user:{user_id}", at=client_id)
+    return user_queries.held_there(db(), user_id, client_id)
 
 
 def _permissions(user_id: int) -> dict[str, Any]:

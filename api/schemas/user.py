@@ -66,6 +66,28 @@ class UserSchema(ProfileSchema):
     updated_at = Instant(required=True)
 
 
+class HeldSchema(Schema):
+    """A client where a user has a role."""
+
+    client_id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    role = fields.Enum(Role, by_value=True, required=True)
+    status = fields.Enum(
+        UserStatus,
+        by_value=True,
+        required=True,
+        metadata={"description": "there; the account's own is for everywhere"},
+    )
+
+
+class HeldChangesSchema(Schema):
+    """What changes about a user's work at a client."""
+
+    status = fields.String(
+        required=True, validate=validate.OneOf([one.value for one in ASSIGNABLE])
+    )
+
+
 class MadeUserSchema(UserSchema):
     """A user who was just added."""
 

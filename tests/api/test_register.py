@@ -29,6 +29,7 @@ BODIES: dict[str, Any] = {
     "/orders/<order_id>/refund": {"refund_id": "R-1"},
     "/users/<user_id>": {"first_name": "Changed"},
     "/users/<user_id>/permissions": {"permissions": []},
+    "/users/<user_id>/clients/<client_id>": {"status": "suspended"},
     "/clients/<client_id>": {"name": "Changed"},
     "/duplicates/<duplicate_id>/merge": {"survivor_id": 1},
     "/segments/<segment_id>": {"name": "Changed"},

@@ -180,6 +180,45 @@ def test_who_is_suspended_at_a_client_works_on_elsewhere(
     refused(boss.ask("PATCH", path, {"status": "active"}), 403)
 
 
+def test_a_super_admin_sees_and_lifts_a_suspension_at_one_client(
+    app: Flask, boss: Caller, root: Caller, sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    path = f"/users/{people.both}"
+    boss.patch(path, {"status": "suspended"})
+    rows = root.get(f"{path}/clients")["data"]
+    assert [(one["client_id"], one["status"]) for one in rows] == [
+        (people.here, "suspended"), (people.there, "active"),
+    ]  # fmt: skip
+    there = f"{path}/clients/{people.here}"
+    refused(boss.ask("GET", f"{path}/clients"), 403)
+    refused(boss.ask("PATCH", there, {"status": "active"}), 403)
+
+    lifted = root.patch(there, {"status": "active"})
+
+    assert (lifted, lifted["status"]) == (rows[0] | {"status": "active"}, "active")
+    assert boss.get(path)["status"] == "active"
+    told = boss.get("/audit", action="user.update_client")["data"][0]
+    assert (told["target"], told["before"], told["after"]) == (
+        f"user:{people.both}", {"status": "suspended"}, {"status": "active"},
+    )  # fmt: skip
+    with write(sessions) as session:
+        _, text = open_session(session, clock, user_id=people.both, device=Device(None, None))
+    assert root.patch(there, {"status": "suspended"})["status"] == "suspended"
+    refused(Caller(app.test_client(), text).ask("GET", "/me"), 401)
+    assert root.get(path)["status"] == "active", "the account stays as it is"
+
+    root.patch(path, {"status": "suspended"})
+    stopped = refused(root.ask("PATCH", there, {"status": "active"}), 403)
+    assert "account" in stopped["errors"][0]["remedy"]
+    for wrong in (f"/users/{people.manager}/clients/{people.there}", "/users/99/clients/1"):
+        refused(root.ask("PATCH", wrong, {"status": "active"}), 404)
+    last = f"/users/{people.admin}/clients/{people.here}"
+    refused(root.ask("PATCH", last, {"status": "suspended"}), 409)
+    refused(
+        root.ask("PATCH", f"/users/{people.root}/clients/{people.here}", {"status": "active"}), 404
+    )
+
+
 def test_permissions_are_the_roles_and_those_beyond(
     boss: Caller, sessions: Sessions, clock: ManualClock, people: People
 ) -> None:
