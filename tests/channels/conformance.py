@@ -81,7 +81,7 @@ def refused_resolver(host: str, port: int, *args: Any, **kwargs: Any) -> list[An
     raise socket.gaierror(-2, "Name or service not known")
 
 
-def egress(read_timeout: float = 5.0) -> Egress:
+def egress(read_timeout: float = 20.0) -> Egress:
     return Egress(allow_private=True, read_timeout=read_timeout, resolve=refused_resolver)
 
 

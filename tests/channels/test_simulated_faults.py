@@ -51,7 +51,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def http() -> Iterator[Egress]:
-    made = Egress(allow_private=True, read_timeout=3)
+    made = Egress(allow_private=True)
     yield made
     made.close()
 
