@@ -16,6 +16,7 @@ from core.clock import Clock
 from core.db import Base, Id
 from core.errors import InvalidError, NotFoundError
 from core.lines import line_break
+from core.rows import among
 
 
 class ClientStatus(enum.StrEnum):
@@ -164,13 +165,14 @@ def client(session: Session, client_id: int) -> Client:
     return found
 
 
-def hold(session: Session, client_id: int) -> None:
-    """Let whoever else holds this client wait until this transaction ends.
+def hold(session: Session, *client_ids: int) -> None:
+    """Let whoever else holds one of these clients wait until this transaction ends.
 
-    Rows that only name the client are not in the way: those are many, and open for long.
+    In id order: two that hold several never wait for each other in a ring. Rows that only name a
+    client are not in the way: those are many, and open for long.
     """
-    one = select(Client.id).where(Client.id == client_id)
-    session.execute(one.with_for_update(key_share=True))
+    some = select(Client.id).where(among(session, Client.id, client_ids)).order_by(Client.id)
+    session.execute(some.with_for_update(key_share=True)).all()
 
 
 def tracks(session: Session, client_id: int) -> bool:

@@ -7,9 +7,11 @@ Rules
     4. Who works for other clients too belongs to none of them: a client changes their role and
        status with it and nothing else, and deleting them there only ends that role.
     5. A client stops somebody at that client only; a whole account is a super admin's to stop.
+    6. Users are locked before they are looked at, then the clients that may lose an admin, each in
+       id order: however many two change at once, one waits for the other, and never in a ring.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +32,7 @@ from accounts.user import (
     grant_role,
     user_by_email,
 )
-from accounts.user_queries import Seen, seen_user, seen_users
+from accounts.user_queries import Seen, locked_user, locked_users, seen_user
 from core.clock import Clock
 from core.errors import ConflictError, EngineError, ForbiddenError, InvalidError, NotFoundError
 
@@ -114,7 +116,7 @@ def set_permissions(
     Raises NotFoundError, ForbiddenError for an action one may not do oneself, InvalidError.
     """
     wanted = checked_actions(actions, field="permissions")
-    seen = seen_user(session, editor.sees, user_id)
+    seen = locked_user(session, editor.sees, user_id)
     _refuse_above(editor, seen)
     if editor.user_id == user_id:
         raise ForbiddenError("nobody changes their own permissions", field="permissions")
@@ -142,7 +144,8 @@ def update_user(
     Raises NotFoundError, InvalidError with the field, ForbiddenError, or ConflictError.
     """
     values = read_profile(changes)
-    seen = seen_user(session, editor.sees, user_id)
+    seen = locked_user(session, editor.sees, user_id)
+    _hold_clients(session, editor, [seen], values)
     _change(session, clock, editor, seen, values)
     return seen_user(session, editor.sees, user_id)
 
@@ -165,17 +168,16 @@ def bulk_update_users(
     if not changes:
         raise InvalidError("nothing is to be changed", field="changes")
     values = read_profile(changes)
-    found = seen_users(session, editor.sees, user_ids)
+    found = locked_users(session, editor.sees, user_ids)
     for user_id in user_ids:
         if user_id not in found:
             raise NotFoundError(f"there is no user {user_id}", field="ids")
+    _hold_clients(session, editor, found.values(), values)
     with session.begin_nested() as savepoint:
-        # In one order, whoever asks: two transactions then never wait for each other.
-        tried = {
-            user_id: _tried(session, clock, editor, found[user_id], values)
-            for user_id in sorted(found)
-        }
-        results = [tried[user_id] for user_id in dict.fromkeys(user_ids)]
+        results = [
+            _tried(session, clock, editor, found[user_id], values)
+            for user_id in dict.fromkeys(user_ids)
+        ]
         if all_or_nothing and any(one.error is not None for one in results):
             savepoint.rollback()
             return [one if one.error else Result(one.user_id, "not_done") for one in results]
@@ -188,17 +190,17 @@ def delete_user(session: Session, clock: Clock, *, editor: Editor, user_id: int)
     Their keys end. Raises NotFoundError, ForbiddenError, or ConflictError for oneself and for the
     last admin of a client.
     """
-    seen = seen_user(session, editor.sees, user_id)
+    seen = locked_user(session, editor.sees, user_id)
     if editor.user_id == user_id:
         raise ConflictError(
             "your own account cannot be deleted", remedy="ask another admin to delete it"
         )
     _refuse_above(editor, seen)
     elsewhere = _elsewhere(editor, seen)
-    leaves = [editor.client_id] if elsewhere else [where for where, _ in seen.roles]
+    leaves = [where for where, _ in seen.roles if where == editor.client_id or not elsewhere]
+    hold(session, *leaves)
     for client_id in leaves:
-        if client_id is not None:
-            _leave(session, clock, seen, client_id)
+        _leave(session, clock, seen, client_id)
     if not elsewhere:
         _end(session, clock, seen.user)
     return not elsewhere
@@ -338,11 +340,19 @@ def _set_status(
         session.scalars(select(ClientRole).where(*mine)).one().status = status
 
 
+def _hold_clients(
+    session: Session, editor: Editor, several: Iterable[Seen], values: Mapping[str, Any]
+) -> None:
+    """Hold every client that a change may take an admin from."""
+    if HERE & values.keys():
+        admins = (pair for seen in several for pair in seen.roles if pair[1] is Role.ADMIN)
+        hold(session, *{where for where, _ in admins if editor.sees in (None, where)})
+
+
 def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
-    """Refuse to take away the only admin a client has; two at once wait for each other here."""
+    """Refuse to take away the only admin a client has; the caller holds the client."""
     if (client_id, Role.ADMIN) not in seen.roles:
         return
-    hold(session, client_id)
     able = (
         select(User.id)
         .join(ClientRole, User.id == ClientRole.user_id)

@@ -153,6 +153,27 @@ def held_there(session: Session, user_id: int, client_id: int) -> Held:
     )
 
 
+def locked_users(
+    session: Session, client_id: int | None, user_ids: Sequence[int]
+) -> dict[int, Seen]:
+    """Return users as `seen_users` does; nobody else changes them until this transaction ends.
+
+    They are locked in id order, and before any client: whoever changes users does it so.
+    """
+    some = select(User.id).where(among(session, User.id, user_ids)).order_by(User.id)
+    session.execute(some.with_for_update(key_share=True)).all()
+    session.expire_all()
+    return seen_users(session, client_id, user_ids)
+
+
+def locked_user(session: Session, client_id: int | None, user_id: int) -> Seen:
+    """Return one user as `locked_users` does. Raises NotFoundError."""
+    found = locked_users(session, client_id, [user_id])
+    if user_id not in found:
+        raise NotFoundError(f"there is no user {user_id}")
+    return found[user_id]
+
+
 def seen_by_email(session: Session, client_id: int | None, email: str) -> Seen:
     """Return the user with this address in any spelling. Raises NotFoundError, AddressError."""
     query = _alive(client_id).where(User.email == normalise_email(email, field="email"))

@@ -37,6 +37,7 @@ from core.db import Base
 from members.member import Member
 from members.segment import Segment
 from members.tier_rule import TierRule
+from members.upsert import take_turn
 
 BY_THEMSELVES = frozenset(
     {"last_used_at", "refreshed_at", "refresh_at", "total_revenue", "updated_at"}
@@ -104,9 +105,19 @@ class EditableWhole(Editable):
         hold(session, client_id())
 
 
+@dataclass(frozen=True, slots=True)
+class EditableMember(Editable):
+    """A member: whoever edits members takes their client's turn before any row."""
+
+    def lock(self, session: Session, id: int) -> None:
+        """Let nobody else change it until this transaction ends."""
+        take_turn(session, client_id())
+        Editable.lock(self, session, id)
+
+
 _USER = Editable(User, ("email", "full_name", "preferences", "status", "updated_at"))
 EDITABLE: dict[str, Editable] = {
-    "member_id": Editable(Member, ("version",)),
+    "member_id": EditableMember(Member, ("version",)),
     "segment_id": Editable(Segment),
     "template_id": Editable(Template, ("name", "updated_at")),
     "campaign_id": Editable(Campaign, ("version", "status", "scheduled_at")),

@@ -200,8 +200,7 @@ def _suppress(session: Session, clock: Clock, effects: Sequence[Effect]) -> None
                 "evidence": effect.evidence,
                 "since": now,
             }
-            # In one order for all workers, so that they wait for each other, not in a ring.
-            for effect in sorted(effects, key=lambda effect: effect.address_hash)
+            for effect in effects
         ],
     )
 

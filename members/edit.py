@@ -1,4 +1,8 @@
-"""Edits of one member: create, update, delete. Each is noted in its history, with what differed."""
+"""Edits of one member: create, update, delete. Each is noted in its history, with what differed.
+
+Each takes the client's turn (members.upsert.take_turn) before it locks the member: an edit of many
+does the same, so that the two wait for each other and never in a ring.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +22,7 @@ from members.member import Member, MemberTag
 from members.person import MAX_TAGS, Person, read_person
 from members.queries import member
 from members.touch import touch
-from members.upsert import Existing, upsert
+from members.upsert import Existing, take_turn, upsert
 
 API = "api"
 """The source of an edit, unless the caller names another."""
@@ -105,6 +109,7 @@ def set_tags(
 
     Raises MemberNotFoundError, MemberInvalidError for a tag that is no tag or one too many.
     """
+    take_turn(session, client_id)
     found = member(session, client_id, id)
     wanted = set(read_person({"tags": list(add)}, country=None).tags)
     unwanted = set(read_person({"tags": list(remove)}, country=None).tags) - wanted
@@ -138,6 +143,7 @@ def delete_member(
 
     members.erasure forgets the person as well. Raises MemberNotFoundError.
     """
+    take_turn(session, client_id)
     found = member(session, client_id, id)
     found.deleted_at = clock.now()
     # The key is free again for whoever gets it next.
@@ -172,6 +178,7 @@ def country_of(session: Session, client_id: int) -> str | None:
 
 def _seen(session: Session, client_id: int, id: int, version: int | None) -> Member:
     """Return the member, locked where a version is asked for: no edit may come in between."""
+    take_turn(session, client_id)
     if version is not None:
         session.execute(
             select(Member.id)

@@ -115,7 +115,7 @@ def store_scores(
             "reasons": one.reasons,
             "computed_at": clock.now(),
         }
-        for one in computed
+        for one in sorted(computed, key=lambda one: one.member_id)
     ]
     if not rows:
         return

@@ -107,14 +107,17 @@ def suppress_many(session: Session, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _each_once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave one row of each key, the first firm one: PostgreSQL takes no key twice at once."""
+    """Leave one row of each key, the first firm one: PostgreSQL takes no key twice at once.
+
+    In the order of the keys: two that suppress the same addresses never wait in a ring.
+    """
     kept: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         key = tuple(row[name] for name in KEY)
         before = kept.setdefault(key, row)
         if before["reason"] in OWN_WORD and row["reason"] not in OWN_WORD:
             kept[key] = row
-    return list(kept.values())
+    return [kept[key] for key in sorted(kept)]
 
 
 def lift(

@@ -1,15 +1,19 @@
 """Mirrors accounts/client_edit.py."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
-from accounts.client import Client, SubscriptionTier, client, create_client
+from accounts.client import Client, SubscriptionTier, client, create_client, hold
 from accounts.client_edit import bulk_update_clients, change_tier
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.errors import InvalidError, NotFoundError
+from tests.conftest import only_postgresql
+from tests.waiting import until_waiting
 
 
 def test_a_tier_changes_once_and_its_history_is_kept(
@@ -95,3 +99,26 @@ def test_many_with_one_not_to_be_seen_are_refused_as_a_whole(
             )
     with read(sessions) as session:
         assert client(session, client_id).industry is None
+
+
+@only_postgresql
+def test_many_are_changed_by_two_at_once_in_any_order(
+    sessions: Sessions, clock: ManualClock
+) -> None:
+    with write(sessions) as session:
+        ids = [create_client(session, clock, name=name).id for name in ("A", "M", "B")]
+
+    def change(client_ids: list[int], industry: str) -> set[str]:
+        with write(sessions) as session:
+            told = bulk_update_clients(
+                session, clock, among_ids=None, client_ids=client_ids,
+                changes={"industry": industry},
+            )  # fmt: skip
+            return {one.status for one in told}
+
+    with ThreadPoolExecutor(2) as pool:
+        with write(sessions) as session:
+            hold(session, ids[1])
+            both = [pool.submit(change, ids, "tea"), pool.submit(change, ids[::-1], "coffee")]
+            until_waiting(session, *both)
+        assert [one.result() for one in both] == [{"changed"}] * 2

@@ -1,10 +1,12 @@
 """Mirrors accounts/user_edit.py."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from accounts.client import create_client, hold
 from accounts.client_queries import clients_of
 from accounts.invitation import Inviter, invite
 from accounts.key import authenticate, issue_key
@@ -39,6 +41,8 @@ from core.errors import (
     UnauthenticatedError,
 )
 from tests.accounts.people import People, make_people
+from tests.conftest import only_postgresql
+from tests.waiting import until_waiting
 
 
 @pytest.fixture
@@ -306,6 +310,39 @@ def test_many_are_changed_each_with_its_result_or_none_at_all(
     assert change(False) == ["changed", "changed", "failed"]
     assert change(False) == ["unchanged", "unchanged", "failed"]
     assert stopped() == [True, True, False]
+
+
+@only_postgresql
+def test_many_at_several_clients_are_changed_by_two_at_once(
+    sessions: Sessions, clock: ManualClock, people: People
+) -> None:
+    root = people.editor(Role.SUPER_ADMIN, people.root)
+    with write(sessions) as session:
+        a, b, between = (create_client(session, clock, name=name).id for name in ("A", "B", "M"))
+
+        def admin(number: int, client_id: int) -> int:
+            made = create_user(
+                session, clock, email=f"a{number}@example.com", role=Role.ADMIN,
+                client_id=client_id, status=UserStatus.ACTIVE,
+            )  # fmt: skip
+            return made.id
+
+        order = [a, between, b, b, between, a, a, between, b]  # the last three stay
+        ids = [admin(number, client_id) for number, client_id in enumerate(order)]
+
+    def stop(user_ids: list[int]) -> set[str]:
+        with write(sessions) as session:
+            told = bulk_update_users(
+                session, clock, editor=root, user_ids=user_ids, changes={"status": "suspended"}
+            )
+            return {one.status for one in told}
+
+    with ThreadPoolExecutor(2) as pool:
+        with write(sessions) as session:
+            hold(session, between)  # each has a client that the other wants, and comes to this one
+            stops = [pool.submit(stop, some) for some in (ids[:3], ids[3:6])]
+            until_waiting(session, *stops)
+        assert [one.result() for one in stops] == [{"changed"}] * 2
 
 
 def test_many_with_a_foreign_one_are_refused_as_a_whole(

@@ -1,17 +1,24 @@
 """Mirrors api/etag.py."""
 
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from api.etag import EDITABLE, SINGLE
 from core.clock import ManualClock
+from core.db import Sessions, write
+from members.bulk import advance_bulk
+from members.member import Member
 from tests.api.caller import Caller, good, pointers, refused, remedies
 from tests.api.test_providers import SMTP
 from tests.api.test_templates import EMAIL
+from tests.conftest import only_postgresql
 from tests.factories import Factory
+from tests.waiting import until_waiting
 
 TEXT = 'journey "J"\n  when asked\n  wait 1d\n'
 CAMPAIGN = {"name": "C", "type": "email", "target_audience": {"rule": "everyone"}}
@@ -145,6 +152,30 @@ def test_nobody_comes_between_the_look_and_the_write(
 
     assert (first.status_code, answers) == (200, [412])
     assert api.get(path)["last_name"] == "First"
+
+
+@only_postgresql
+def test_an_edit_of_one_and_an_edit_of_many_wait_for_each_other(
+    api: Caller, make: Factory, sessions: Sessions, clock: ManualClock
+) -> None:
+    path = f"/members/{make.member()}"
+    api.post("/bulk-edits", {"text": "everyone", "changes": {"location": "Bonn"}})
+
+    def many() -> bool:
+        with write(sessions) as session:
+            return advance_bulk(session, clock)
+
+    with ThreadPoolExecutor(2) as pool:
+        with write(sessions) as session:
+            session.execute(select(Member.id).with_for_update()).all()
+            edit = ("PATCH", path, {"last_name": "Li"}, {"If-Match": '"1"'})
+            one = pool.submit(api.ask, *edit)
+            until_waiting(session, one)
+            both = [one, pool.submit(many)]
+            until_waiting(session, *both)
+        assert (one.result().status_code, both[1].result()) == (200, True)
+    found = api.get(path)
+    assert (found["last_name"], found["location"]) == ("Li", "Bonn")
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Mirrors members/consent.py, members/suppression.py and members/segment.py."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import permutations
 
@@ -22,6 +23,8 @@ from members.suppression import (
     suppress,
     suppress_many,
 )
+from tests.conftest import only_postgresql
+from tests.waiting import until_waiting
 
 
 @pytest.fixture
@@ -193,8 +196,9 @@ def test_an_older_start_does_not_undo_a_newer_stop(sessions, clock, client_id) -
         assert lift(session, reason=stopped, before=clock.now(), **address) == 1
 
 
-def test_many_are_suppressed_at_once_and_one_named_twice_is_one(sessions, clock, client_id) -> None:
-    def row(number: int, reason: SuppressionReason) -> dict[str, object]:
+@pytest.fixture
+def row(client_id, clock):
+    def make(number: int, reason: SuppressionReason) -> dict[str, object]:
         return {
             "client_id": client_id,
             "channel": "email",
@@ -206,6 +210,10 @@ def test_many_are_suppressed_at_once_and_one_named_twice_is_one(sessions, clock,
             "since": clock.now(),
         }
 
+    return make
+
+
+def test_many_are_suppressed_at_once_and_one_named_twice_is_one(sessions, row) -> None:
     own, firm = SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED
     rows = [row(1, own), row(2, own), row(1, firm), row(3, firm), row(3, own)]
 
@@ -216,3 +224,18 @@ def test_many_are_suppressed_at_once_and_one_named_twice_is_one(sessions, clock,
             select(Suppression.address_hash, Suppression.reason).order_by(Suppression.address_hash)
         )
         assert [reason for _, reason in kept] == [firm, own, firm]
+
+
+@only_postgresql
+def test_many_are_suppressed_by_two_at_once_in_any_order(sessions, row) -> None:
+    def suppress(numbers: tuple[int, ...]) -> int:
+        with write(sessions) as session:
+            reason = SuppressionReason.COMPLAINED
+            return suppress_many(session, [row(number, reason) for number in numbers])
+
+    with ThreadPoolExecutor(2) as pool:
+        with write(sessions) as session:
+            suppress_many(session, [row(2, SuppressionReason.COMPLAINED)])
+            both = [pool.submit(suppress, numbers) for numbers in ((1, 2, 3), (3, 2, 1))]
+            until_waiting(session, *both)
+        assert sum(one.result() for one in both) == 2

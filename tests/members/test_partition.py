@@ -12,6 +12,7 @@ from members.event import Event, EventTotal
 from members.partition import forget_events, make_months
 from members.tracking import ToldEvent, track
 from tests.factories import Factory
+from tests.waiting import until_waiting
 
 ANA = {"email": "ana@example.com"}
 
@@ -106,12 +107,7 @@ def test_who_reads_while_a_month_is_made_misses_nothing(tell, sessions, clock) -
             return
         make_months(session, clock)
         reading = pool.submit(count, sessions)
-        waiting = text(
-            "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
-            " WHERE NOT granted AND datname = current_database()"
-        )
-        while not session.scalar(waiting):
-            assert not reading.done()
+        until_waiting(session, reading)
         session.commit()
 
         assert reading.result() == 1
