@@ -61,6 +61,7 @@ COMMANDS = {
     "client": ("echelonx.commands.client", "Companies and shops: add, list, usage, export."),
     "endpoint": ("echelonx.commands.endpoint", "Tell URLs of your own what happens."),
     "retention": ("echelonx.commands.retention", "How long data is kept; forget what is older."),
+    "recount": ("echelonx.commands.recount", "Make counts of messages add up to the log again."),
     "rotate-key": ("echelonx.commands.rotate", "Seal stored secrets under a new key."),
     "key": ("echelonx.commands.access", "API keys."),
     "user": ("echelonx.commands.user", "People who log in: add, invite, list, change, suspend."),

@@ -29,6 +29,7 @@ OF_SERVICES: dict[str, Check] = {
     "Webhooks": work.inbox,
     "Receipts": work.parked,
     "Journeys": work.journeys,
+    "Counts": work.counts,
     "Sending": work.held,
     "Spending": money.spending,
     "Contracts": money.contracts,
@@ -40,12 +41,11 @@ BASIC = ("Database", "Schema")
 """Without these the checks of work and providers have nothing to look at."""
 FREE = ("Broker", "Public URL")
 OF_CLIENTS = ("Spending", "Contracts")
-IN_DEPTH = {
-    name: check for name, check in OF_SERVICES.items() if name not in (*OF_CLIENTS, "Public URL")
-}
+LEFT_OUT = (*OF_CLIENTS, "Counts", "Public URL")
+IN_DEPTH = {name: check for name, check in OF_SERVICES.items() if name not in LEFT_OUT}
 IN_DEPTH["Providers"] = outside.answering
-"""Nothing of single clients, nor the names of their accounts; and we do not ask ourselves, who are
-busy answering."""
+"""Nothing of single clients, nor the names of their accounts, nor what reads many rows: it is asked
+for often. And we do not ask ourselves, who are busy answering."""
 AWAY = (OperationalError, InterfaceError, ProgrammingError)
 
 

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from communications.claim import POISON
 from communications.communication import Communication
+from communications.drift import drift, is_watched, sampled
 from communications.event import CommunicationEvent, EventState
 from communications.ledger import QUEUED, SENDING
 from communications.unknown import UNKNOWN
-from core.db import read
+from core.db import is_sqlite, read
 from echelonx.backlog import MOST, backlog
 from echelonx.health.finding import Finding, age, fail, ok, skip, warn
 from echelonx.holding import COMMAND, current_hold
@@ -153,6 +154,24 @@ def journeys(services: Services) -> Iterator[Finding]:
         yield warn("Journeys", fact, remedy)
     else:
         yield ok("Journeys", fact)
+
+
+def counts(services: Services) -> Iterator[Finding]:
+    """Recount a few days of messages, and look whether triggers count what is written."""
+    with read(services.sessions) as session:
+        if is_sqlite(session):
+            yield ok("Counts", "counted anew each time")
+            return
+        watched, days = is_watched(session), sampled(session)
+        wrong = [day for client_id, day in days if drift(session, client_id, day)]
+    if not watched:
+        remedy = "ALTER TABLE communications ENABLE TRIGGER USER, then: echelonx recount"
+        yield fail("Counts", "triggers that count messages are missing or off", remedy)
+    elif wrong:
+        fact = f"{len(wrong)} of {len(days)} days looked at do not add up to the log"
+        yield fail("Counts", f"{fact}, such as {wrong[0]}", "echelonx recount")
+    else:
+        yield ok("Counts", f"{len(days)} days looked at add up to the log")
 
 
 def held(services: Services) -> Iterator[Finding]:
