@@ -41,6 +41,7 @@ class EndpointNotFoundError(NotFoundError):
     """The client has no such webhook endpoint."""
 
     code = "endpoint_not_found"
+    usual = "list the webhook endpoints, and use an id from there"
 
 
 class EndpointStateError(ConflictError):

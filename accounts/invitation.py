@@ -99,7 +99,9 @@ def invite(
     address = normalise_email(email, field="email")
     above = role is Role.SUPER_ADMIN or RANKS[role] > RANKS[inviter.role]
     if above or not may_give(inviter.actions, allowed(role)):
-        raise ForbiddenError("this role is not yours to give", field="role")
+        raise ForbiddenError(
+            "this role is not yours to give", field="role", remedy="give one that you have"
+        )
     if referral_code is not None and not REFERRAL_CODE(referral_code):
         raise InvalidError(
             "this is not a referral code",

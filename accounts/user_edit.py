@@ -123,9 +123,15 @@ def set_permissions(
     mine = (ClientRole.user_id == user_id, ClientRole.client_id == editor.client_id)
     held = session.scalar(select(ClientRole).where(*mine))
     if held is None:
-        raise NotFoundError(f"user {user_id} has no role at this client")
+        raise NotFoundError(
+            f"user {user_id} has no role at this client", remedy="invite them to one"
+        )
     if not editor.may_give(frozenset(wanted) - frozenset(held.permissions)):
-        raise ForbiddenError("you may not do all of this yourself", field="permissions")
+        raise ForbiddenError(
+            "you may not do all of this yourself",
+            field="permissions",
+            remedy="give what GET /me says that you may",
+        )
     before, held.permissions = held.permissions, wanted
     if set(before) - set(wanted):
         revoke_of(session, clock, user_id=user_id, client_id=held.client_id)
@@ -285,12 +291,16 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
 
 def _refuse_giving(editor: Editor, role: Role) -> None:
     if RANKS[role] > RANKS[editor.role] or not editor.may_give(allowed(role)):
-        raise ForbiddenError("this role may more than you may", field="role")
+        raise ForbiddenError(
+            "this role may more than you may", field="role", remedy="ask somebody who has it"
+        )
 
 
 def _refuse_above(editor: Editor, seen: Seen) -> None:
     if RANKS[seen.role] > RANKS[editor.role]:
-        raise ForbiddenError("this user's role is above your own")
+        raise ForbiddenError(
+            "this user's role is above your own", remedy="ask somebody who has that role"
+        )
 
 
 def _elsewhere(editor: Editor, seen: Seen) -> bool:

@@ -89,7 +89,11 @@ def refuse_other_origins() -> None:
         return
     ours = urlsplit(services().settings.public_url)
     if origin is not None and origin != f"{ours.scheme}://{ours.netloc}":
-        raise ForbiddenError("this request comes from another site", field="Origin")
+        raise ForbiddenError(
+            "this request comes from another site",
+            field="Origin",
+            remedy=f"send it from a page of {ours.scheme}://{ours.netloc}, or without Origin",
+        )
 
 
 def _caller() -> Principal:
@@ -129,7 +133,11 @@ def _program(text: str) -> Principal:
         key = keys.authenticate(session, clock(), text)
         holder = key_holder(session, key)
     if _asked_client() not in (None, holder.client_id):
-        raise ForbiddenError("this key speaks for another client", field=CLIENT)
+        raise ForbiddenError(
+            "this key speaks for another client",
+            field=CLIENT,
+            remedy="leave the header out, or use a key of that client",
+        )
     if key.last_used_at is None or now - key.last_used_at > keys.USE_NOTED_EVERY:
         with write(services().sessions) as session:
             keys.note_use(session, clock(), key_id=key.id)
@@ -154,5 +162,7 @@ def _asked_client() -> int | None:
     if told is None:
         return None
     if not (told.isascii() and told.isdigit() and 0 < len(told) < 19):
-        raise InvalidError("this is not a client's id", field=CLIENT)
+        raise InvalidError(
+            "this is not a client's id", field=CLIENT, remedy="GET /me lists your clients"
+        )
     return int(told)

@@ -169,7 +169,9 @@ def me() -> User:
     """Return the caller's account. Raises ForbiddenError for a key of nobody."""
     user_id = principal().user_id
     if user_id is None:
-        raise ForbiddenError("this key belongs to nobody")
+        raise ForbiddenError(
+            "this key belongs to nobody", remedy="sign in, or use a key that a person made"
+        )
     return user(db(), user_id)
 
 

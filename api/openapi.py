@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from flask import Flask, Request, jsonify
 from flask.wrappers import Response
 from flask_smorest import Api, Blueprint
-from marshmallow import RAISE, Schema, fields
+from marshmallow import RAISE, Schema, fields, validate
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
@@ -26,12 +26,15 @@ ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 503)
 class ProblemDetail(Schema):
     """One thing that is wrong, and where."""
 
-    pointer = fields.String(metadata={"description": "JSON pointer, or `query:/name`"})
-    detail = fields.String()
+    pointer = fields.String(
+        required=True,
+        metadata={"description": "JSON pointer, `query:/name` or `header:/Name`; empty: the whole"},
+    )
+    detail = fields.String(required=True)
     code = fields.String(allow_none=True)
     line = fields.Integer()
     column = fields.Integer()
-    remedy = fields.String(allow_none=True, metadata={"description": "what to do about it"})
+    remedy = fields.String(required=True, metadata={"description": "what to do about it"})
 
 
 class Problem(Schema):
@@ -40,8 +43,13 @@ class Problem(Schema):
     type = fields.String(required=True)
     title = fields.String(required=True)
     status = fields.Integer(required=True)
-    detail = fields.String()
-    errors = fields.List(fields.Nested(ProblemDetail))
+    code = fields.String(
+        required=True, metadata={"description": "stable, and the end of `type`; decide by it"}
+    )
+    detail = fields.String(required=True)
+    errors = fields.List(
+        fields.Nested(ProblemDetail), required=True, validate=validate.Length(min=1)
+    )
 
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -1,10 +1,11 @@
 """Errors as RFC 9457 problem documents: the only place where errors meet HTTP.
 
 `errors` points at what is wrong (`pointer`, a JSON pointer into the body, or the name of a query
-parameter or header) and says what to do (`remedy`).
+parameter or header; "" is the whole) and says what to do (`remedy`). None is without either. What
+the framework refuses has the codes of our own errors: Python's names for statuses change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
 from typing import Any
@@ -15,46 +16,66 @@ from werkzeug.exceptions import HTTPException
 
 from api.refusal import refusals
 from campaigns.errors import BlockedError
-from core.errors import EngineError
+from core.errors import (
+    ConflictError,
+    EngineError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 from core.log import get
 
 log = get(__name__)
 TYPE = "application/problem+json"
 MOST_ERRORS = 1_000
 """More are not told: what is wrong a million times would take a minute to say."""
-ADVICE = {
-    404: ("there is nothing at this address", "/api/v1/openapi.json lists what there is"),
-    405: ("this address takes other methods", "use one that this answer's Allow names"),
+FOUND: dict[int, tuple[str, str | None, str]] = {
+    400: ("bad_request", None, "send JSON that a parser takes, as /api/v1/openapi.json has it"),
+    404: (
+        NotFoundError.code,
+        "there is nothing at this address",
+        "/api/v1/openapi.json lists what there is",
+    ),
+    405: (
+        "method_not_allowed",
+        "this address takes other methods",
+        "use one that this answer's Allow names",
+    ),
+    413: ("too_large", "the body is too large", "send 4 MiB at most, in parts; a file 1 GiB"),
+    415: ("unsupported_media_type", None, "send that Content-Type, and what it says"),
+    422: (InvalidError.code, None, InvalidError.usual),
 }
-"""What we say of what the framework finds, in its place."""
+"""What we say of what the framework finds, in its place: code, detail where it has none, remedy."""
+TITLES = {one.code: one("").title for one in (NotFoundError, InvalidError)}
+"""Of one code there is one title, whoever finds the fault."""
 HEADER_FIELDS = frozenset({"Authorization", "Origin", "X-Client", "X-CSRF-Token"})
 
 
 def document(
-    status: int, *, code: str, title: str, detail: str, errors: list[dict[str, Any]] | None = None
+    status: int, *, code: str, title: str, detail: str, errors: Sequence[Mapping[str, Any]]
 ) -> Response:
-    """Return a problem document."""
+    """Return a problem document; each of `errors` has `pointer`, `detail` and `remedy`."""
     body: dict[str, Any] = {
         "type": f"urn:echelonx:problem:{code}",
         "title": title,
         "status": status,
+        "code": code,
         "detail": detail,
+        "errors": errors,
     }
-    if errors:
-        body["errors"] = errors
     return Response(json.dumps(body), status, mimetype=TYPE)
 
 
 def expected(error: EngineError) -> Response:
     """Render an error of ours."""
-    errors: list[dict[str, Any]] = []
     if isinstance(error, BlockedError):
         errors = [
             {"pointer": pointer(f.field), "detail": f.message, "code": f.code, "remedy": f.remedy}
             for f in error.findings
         ]
-    elif error.field is not None or error.remedy is not None:
-        one = {"pointer": pointer(error.field), "detail": str(error), "remedy": error.remedy}
+    else:
+        remedy = error.remedy or error.usual
+        one: dict[str, Any] = whole(str(error), remedy) | {"pointer": pointer(error.field)}
         one |= {"line": getattr(error, "line", None), "column": getattr(error, "column", None)}
         errors = [{name: value for name, value in one.items() if value is not None}]
     response = document(
@@ -79,23 +100,27 @@ def pointer(field: str | None) -> str:
     return f"query:{path}" if field in request.args else path
 
 
+def whole(detail: str, remedy: str) -> dict[str, Any]:
+    """Return what is wrong with a request as a whole."""
+    return {"pointer": "", "detail": detail, "remedy": remedy}
+
+
 def http(error: HTTPException) -> Response:
     """Render an error of the web framework."""
     status = error.code or 500
     data: Mapping[str, Any] = getattr(error, "data", None) or {}
     told = data.get("errors") or data.get("messages") or {}
-    whole = data.get("schema")
-    found = (refusals(messages, _root(place), whole) for place, messages in told.items())
+    schema = data.get("schema")
+    found = (refusals(messages, _root(place), schema) for place, messages in told.items())
     errors = list(islice(chain.from_iterable(found), MOST_ERRORS))
-    if not errors and status in ADVICE:
-        detail, remedy = ADVICE[status]
-        errors = [{"pointer": "", "detail": detail, "remedy": remedy}]
-    first = errors[0]["detail"] if errors else error.description or ""
+    phrase = HTTPStatus(status).phrase
+    code, said, remedy = FOUND.get(status, (f"http_{status}", None, EngineError.usual))
+    errors = errors or [whole(said or error.description or phrase, remedy)]
     response = document(
         status,
-        code=HTTPStatus(status).name.lower(),
-        title=HTTPStatus(status).phrase,
-        detail=str(data.get("message") or first),
+        code=code,
+        title=TITLES.get(code, phrase),
+        detail=str(data.get("message") or errors[0]["detail"]),
         errors=errors,
     )
     allowed = error.get_response().headers.get("Allow")
@@ -118,21 +143,20 @@ def install(app: Flask) -> None:
     @app.errorhandler(OperationalError)
     def database_away(error: OperationalError) -> Response:
         log.error("database error", kind=type(error.orig).__name__)
-        response = document(
-            503, code="unavailable", title="Service Unavailable", detail="the database is away"
+        away = UnavailableError(
+            "the database is away", remedy="try again after as long as Retry-After says"
         )
-        response.headers["Retry-After"] = "30"
-        return response
+        away.retry_after = 30
+        return expected(away)
 
     @app.errorhandler(IntegrityError)
     def raced(error: IntegrityError) -> Response:
         # Names and keys are looked up before they are written; two at once get past that.
         log.warning("two requests at once", kind=type(error.orig).__name__)
-        return document(
-            409,
-            code="conflict",
-            title="The request is well formed, but the present state forbids it.",
-            detail="another request changed the same thing at the same time; try again",
+        return expected(
+            ConflictError(
+                "another request changed the same thing at the same time", remedy="try again"
+            )
         )
 
     @app.errorhandler(500)
@@ -140,6 +164,11 @@ def install(app: Flask) -> None:
         log.error(
             "unhandled error", error=type(getattr(error, "original_exception", error)).__name__
         )
+        detail = "this is our fault"
         return document(
-            500, code="internal", title="Internal Server Error", detail="this is our fault"
+            500,
+            code="internal",
+            title="Internal Server Error",
+            detail=detail,
+            errors=[whole(detail, EngineError.usual)],
         )

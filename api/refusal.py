@@ -82,6 +82,8 @@ WORDS: tuple[tuple[str, str, str], ...] = (
 """What marshmallow says; what is wrong; the remedy."""
 COMPILED = tuple((re.compile(said), detail, remedy) for said, detail, remedy in WORDS)
 UNKNOWN = "Unknown field."
+ELSE = "/api/v1/openapi.json says what is taken here"
+"""The remedy for what nobody has a word for."""
 UNITS: tuple[tuple[type, tuple[str, str]], ...] = (
     (fields.List, ("entry", "entries")),
     (fields.Dict, ("name", "names")),
@@ -109,8 +111,12 @@ def refusals(messages: Any, root: str, whole: Schema | None) -> Iterator[dict[st
     for path, thing, within, message in _each(messages, (), whole, None):
         said = message if isinstance(message, Said) else _said(str(message), path, thing, within)
         pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in path)
-        told = {"pointer": root + (pointer or "/" * bool(root)), "detail": str(said)}
-        yield told | ({"remedy": said.remedy} if isinstance(said, Said) else {})
+        remedy = said.remedy if isinstance(said, Said) else ELSE
+        yield {
+            "pointer": root + (pointer or "/" * bool(root)),
+            "detail": str(said),
+            "remedy": remedy,
+        }
 
 
 def _each(

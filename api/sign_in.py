@@ -108,7 +108,7 @@ def renewed(*, by_cookie: bool) -> Response | dict[str, Any]:
     """Open another session for the caller, whose old ones ended."""
     who = principal()
     if who.user_id is None:
-        raise UnauthenticatedError("nobody is signed in")
+        raise UnauthenticatedError("nobody is signed in", remedy="POST /sign-in")
     made, text = open_session(
         db(), clock(), user_id=who.user_id, device=here(), proven_at=clock().now()
     )

@@ -11,18 +11,21 @@ class CampaignNotFoundError(NotFoundError):
     """There is no such campaign at this client."""
 
     code = "campaign_not_found"
+    usual = "list the campaigns, and use an id from there"
 
 
 class RunNotFoundError(NotFoundError):
     """There is no such run at this client."""
 
     code = "run_not_found"
+    usual = "list the campaign's runs, and use an id from there"
 
 
 class TemplateNotFoundError(NotFoundError):
     """There is no such template at this client."""
 
     code = "template_not_found"
+    usual = "list the templates, and use an id from there"
 
 
 class TemplateInUseError(ConflictError):
@@ -90,18 +93,21 @@ class JourneyNotFoundError(NotFoundError):
     """There is no such journey at this client."""
 
     code = "journey_not_found"
+    usual = "list the journeys and their versions, and use what is there"
 
 
 class RecipeNotFoundError(NotFoundError):
     """There is no recipe of this name."""
 
     code = "recipe_not_found"
+    usual = "list the recipes, and use a name from there"
 
 
 class PromptNotFoundError(NotFoundError):
     """There is no prompt of this code."""
 
     code = "prompt_not_found"
+    usual = "list the prompts, and use a code from there"
 
 
 class JourneyStateError(ConflictError):
@@ -127,6 +133,7 @@ class EnrolmentNotFoundError(NotFoundError):
     """Nobody of this journey has that enrolment."""
 
     code = "enrolment_not_found"
+    usual = "list the journey's enrolments, and use an id from there"
 
 
 class EnrolmentEndedError(ConflictError):

@@ -9,12 +9,14 @@ class CommunicationNotFoundError(NotFoundError):
     """There is no such communication at this client."""
 
     code = "communication_not_found"
+    usual = "search the log, and use an id from there"
 
 
 class ExportNotFoundError(NotFoundError):
     """There is no such export at this client."""
 
     code = "export_not_found"
+    usual = "list the exports, and use an id from there, or start another one"
 
 
 class ExportGoneError(GoneError):
@@ -33,12 +35,14 @@ class JobNotFoundError(NotFoundError):
     """There is no such job at this client, or none that the caller may see."""
 
     code = "job_not_found"
+    usual = "list the jobs, and use an id from there"
 
 
 class AccountNotFoundError(NotFoundError):
     """There is no such provider account at this client."""
 
     code = "provider_not_found"
+    usual = "list the providers, and use an id from there"
 
 
 class AccountNameTakenError(ConflictError):

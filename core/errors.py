@@ -17,6 +17,8 @@ class EngineError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    usual: ClassVar[str] = "try again; if it stays so, tell an operator"
+    """What to do about it where nothing nearer is told."""
     retry_after: int | None = None
     """Seconds after which the same may work."""
 
@@ -38,6 +40,7 @@ class InvalidError(EngineError):
 
     status = 422
     code = "invalid"
+    usual = "change what is named here, and send it again"
 
 
 class NotFoundError(EngineError):
@@ -45,6 +48,7 @@ class NotFoundError(EngineError):
 
     status = 404
     code = "not_found"
+    usual = "list what there is, and use an id of that list: what is another client's is not in it"
 
 
 class GoneError(EngineError):
@@ -52,6 +56,7 @@ class GoneError(EngineError):
 
     status = 410
     code = "gone"
+    usual = "ask for another one"
 
 
 class ConflictError(EngineError):
@@ -59,6 +64,7 @@ class ConflictError(EngineError):
 
     status = 409
     code = "conflict"
+    usual = "read it again, and decide by what is there now"
 
 
 class UnauthenticatedError(EngineError):
@@ -66,6 +72,7 @@ class UnauthenticatedError(EngineError):
 
     status = 401
     code = "unauthenticated"
+    usual = "sign in, or send an API key"
 
 
 class ForbiddenError(EngineError):
@@ -73,6 +80,7 @@ class ForbiddenError(EngineError):
 
     status = 403
     code = "forbidden"
+    usual = "ask another admin to do it, or to let you"
 
 
 class RateLimitedError(EngineError):
@@ -80,6 +88,7 @@ class RateLimitedError(EngineError):
 
     status = 429
     code = "rate_limited"
+    usual = "wait for as long as Retry-After says"
 
 
 class UnavailableError(EngineError):
@@ -87,3 +96,4 @@ class UnavailableError(EngineError):
 
     status = 503
     code = "unavailable"
+    usual = "try again in a moment"

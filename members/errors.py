@@ -7,6 +7,7 @@ class MemberNotFoundError(NotFoundError):
     """There is no such member at this client."""
 
     code = "member_not_found"
+    usual = "search for the member, and use the id found: it may be merged or erased"
 
 
 class MemberKeyTakenError(ConflictError):
@@ -32,6 +33,7 @@ class AddressNotFoundError(NotFoundError):
     """The member has no such address."""
 
     code = "address_not_found"
+    usual = "look at the member: its addresses have their ids"
 
 
 class AddressTakenError(ConflictError):
@@ -50,12 +52,14 @@ class BulkEditNotFoundError(NotFoundError):
     """There is no such bulk edit at this client."""
 
     code = "bulk_edit_not_found"
+    usual = "list the bulk edits, and use an id from there"
 
 
 class DuplicateNotFoundError(NotFoundError):
     """There is no such pair of members at this client."""
 
     code = "duplicate_not_found"
+    usual = "list the duplicates anew: this pair may be decided by now"
 
 
 class ErasureError(ConflictError):
@@ -74,18 +78,21 @@ class MergeNotFoundError(NotFoundError):
     """There is no such merge at this client."""
 
     code = "merge_not_found"
+    usual = "list the merges, and use an id from there"
 
 
 class NoteNotFoundError(NotFoundError):
     """There is no such note about this member."""
 
     code = "note_not_found"
+    usual = "list the member's notes, and use an id from there"
 
 
 class SegmentNotFoundError(NotFoundError):
     """There is no such segment at this client."""
 
     code = "segment_not_found"
+    usual = "list the segments, and use an id from there"
 
 
 class SegmentNameTakenError(ConflictError):
@@ -110,6 +117,7 @@ class ImportNotFoundError(NotFoundError):
     """There is no such import at this client."""
 
     code = "import_not_found"
+    usual = "list the imports, and use an id from there"
 
 
 class ImportStateError(ConflictError):
@@ -140,6 +148,7 @@ class OrderNotFoundError(NotFoundError):
     """There is no such order at this client."""
 
     code = "order_not_found"
+    usual = "look at the member's orders, and use an order_id from there"
 
 
 class ReferralError(ConflictError):

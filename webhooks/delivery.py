@@ -27,6 +27,7 @@ class DeliveryNotFoundError(NotFoundError):
     """The webhook endpoint has no such delivery."""
 
     code = "delivery_not_found"
+    usual = "list the endpoint's deliveries, and use an id from there"
 
 
 class DeliveryStateError(ConflictError):

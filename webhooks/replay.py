@@ -34,6 +34,7 @@ class StoredRequestNotFoundError(NotFoundError):
     """The client has no stored request with this id."""
 
     code = "stored_request_not_found"
+    usual = "list the stored requests, and use an id from there"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class StuckNotFoundError(NotFoundError):
     """The client has no stuck request with this id."""
 
     code = "stuck_not_found"
+    usual = "list the stuck events anew: it may be applied or dropped by now"
 
 
 def stuck_page(

@@ -1,5 +1,6 @@
 """Caller: somebody with an API key, or without one."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,14 +20,17 @@ class Caller:
     def ask(
         self, method: str, path: str, body: Any = None, headers: JSON | None = None, **query: Any
     ) -> TestResponse:
-        """Send one request; `body` travels as JSON."""
-        return self.http.open(
+        """Send one request; `body` travels as JSON. A refusal has its whole frame."""
+        answer = self.http.open(
             f"/api/v1{path}",
             method=method,
             json=body,
             query_string=query or None,
             headers={**self.headers, **(headers or {})},
         )
+        if answer.status_code >= 400:
+            framed(answer)
+        return answer
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON of a good answer."""
@@ -55,17 +59,33 @@ def good(answer: TestResponse) -> Any:
     return answer.get_json()
 
 
+FRAME = {"type": str, "title": str, "status": int, "code": str, "detail": str, "errors": list}
+FRAME_OF_ERROR = {"pointer": str, "detail": str, "remedy": str}
+PLACE = re.compile(r"((query|header):)?(/.*)?", re.DOTALL)
+
+
+def framed(answer: TestResponse) -> dict[str, Any]:
+    """Return the problem document of a refusal: it has all that each must have."""
+    text = answer.get_data(as_text=True)
+    assert answer.mimetype == "application/problem+json", text
+    problem: dict[str, Any] = answer.get_json()
+    wrong = [name for name, kind in FRAME.items() if type(problem.get(name)) is not kind]
+    assert not wrong, text
+    assert problem["status"] == answer.status_code, text
+    assert problem["type"] == f"urn:echelonx:problem:{problem['code']}", text
+    assert all((problem["title"], problem["detail"], problem["errors"])), text
+    for error in problem["errors"]:
+        wrong = [name for name, kind in FRAME_OF_ERROR.items() if type(error.get(name)) is not kind]
+        assert not wrong, text
+        assert all((error["detail"], error["remedy"], PLACE.fullmatch(error["pointer"]))), text
+    return problem
+
+
 def refused(answer: TestResponse, status: int) -> dict[str, Any]:
     """Return the problem document of a refusal, whose frame is checked here."""
     text = answer.get_data(as_text=True)
     assert answer.status_code == status, text
-    assert answer.mimetype == "application/problem+json", text
-    problem: dict[str, Any] = answer.get_json()
-    assert problem["status"] == status
-    assert problem["type"].startswith("urn:echelonx:problem:")
-    assert problem["title"]
-    assert problem["detail"]
-    return problem
+    return framed(answer)
 
 
 def pointers(problem: JSON) -> set[str]:

@@ -1,18 +1,66 @@
 """Mirrors api/problem.py."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 from flask import Flask
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from api import problem
-from tests.api.caller import Caller, pointers, refused
+from core.errors import NotFoundError
+from tests.api.caller import Caller, framed, pointers, refused
+from tests.api.test_matrix import operations
 
 
 def test_an_unknown_route_is_a_problem(api: Caller) -> None:
     for path in ("/nothing", "/members/abc"):
         problem = refused(api.ask("GET", path), 404)
-        assert problem["title"] == "Not Found"
+        assert (problem["code"], problem["title"]) == ("not_found", NotFoundError("").title)
         assert "openapi.json" in problem["errors"][0]["remedy"]
+
+
+def test_of_one_code_there_is_one_title_whoever_finds_the_fault(
+    api: Caller, owned: dict[str, Any]
+) -> None:
+    """A field is looked at by a schema or by what it is for: both say `invalid`."""
+    by_schema = refused(api.ask("POST", "/members", {"nonsense": 1}), 422)
+    by_rule = refused(api.ask("GET", "/elevate/path", days="1", since="x"), 422)
+    ours = refused(api.ask("GET", "/templates", odd="1"), 422)
+
+    assert {one["code"] for one in (by_schema, by_rule, ours)} == {"invalid"}
+    assert len({one["title"] for one in (by_schema, by_rule, ours)}) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_refusal_of_every_operation_says_what_where_and_what_to_do(
+    app: Flask, api: Caller, stranger: Caller, nobody: Caller, owned: dict[str, Any]
+) -> None:
+    """`Caller.ask` holds each refusal to its frame; here are those of every operation."""
+    seen: Counter[int] = Counter()
+    for one in operations(app):
+        path = one.at(owned)
+        answers = [
+            nobody.ask(one.method, path),
+            stranger.ask(one.method, path, one.body),
+            stranger.ask(one.method, path, one.body, odd="1"),
+        ]
+        if one.method in ("POST", "PATCH", "PUT"):
+            answers += [
+                stranger.ask(one.method, path, {"nonsense": 1}),
+                stranger.ask(one.method, path, one.body, headers={"If-Match": '"old"'}),
+                stranger.http.open(
+                    f"/api/v1{path}", method=one.method, data="{", headers=stranger.headers
+                ),
+            ]
+        for answer in answers:
+            if answer.status_code >= 400:
+                framed(answer)
+                seen[answer.status_code] += 1
+        framed(nobody.ask("TRACE", path))
+
+    assert {401, 403, 404, 412, 415, 422} <= seen.keys()
+    assert sum(seen.values()) > 500
 
 
 def test_a_wrong_method_says_which_are_right(api: Caller) -> None:

@@ -12,7 +12,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from api.refusal import refusals
+from api.refusal import ELSE, refusals
 from core.db import read
 from echelonx.tables import METADATA
 from echelonx.wiring import Services
@@ -217,4 +217,4 @@ def test_a_message_is_said_in_our_words_with_its_remedy() -> None:
         "/nam~1e": "did you mean “name”?",
     }
     (said,) = refusals({"query": ["odd"]}, "query:", None)
-    assert said == {"pointer": "query:/query", "detail": "odd"}
+    assert said == {"pointer": "query:/query", "detail": "odd", "remedy": ELSE}
