@@ -25,6 +25,7 @@ from api.body import check_text
 from api.context import clock, db, services
 from api.invitations import AcceptSchema, accepted
 from api.recovery import LinkTextSchema, ResetSchema, reset_password
+from api.refusal import refusals
 from api.sign_in import set_cookie
 from api.sign_in_link import Entered, LinkSchema, enter
 from core.db import DATABASE_AWAY, read
@@ -158,8 +159,9 @@ def _filled(schema: type[Schema], form: Mapping[str, str]) -> Mapping[str, str]:
     try:
         loaded: Mapping[str, str] = made.load(given)
     except ValidationError as error:
-        (name, wrong), *_ = error.messages_dict.items()
-        raise InvalidError(f"{name.replace('_', ' ')}: {wrong[0]}", field=name) from None
+        first = next(refusals(error.messages, "", made))
+        told, remedy = (first[one].replace("_", " ") for one in ("detail", "remedy"))
+        raise InvalidError(told, field=first["pointer"].strip("/"), remedy=remedy) from None
     return loaded
 
 
@@ -182,7 +184,7 @@ def _form(kind: str, token: str, error: EngineError | None = None) -> Response:
         return _dead()
     words = DOORS[kind].asks(token) | {"kind": kind, "token": token}
     if error is not None:
-        words |= {"error": str(error), "remedy": error.remedy or ""}
+        words |= {"error": str(error), "remedy": error.remedy or error.usual}
     return page("account", words, status=200 if error is None else error.status)
 
 

@@ -89,6 +89,24 @@ def test_an_invitation_is_accepted_by_new_people_and_by_those_with_an_account(
     assert [one["role"] for one in me["clients"]] == ["manager", "user"]
 
 
+def test_what_is_wrong_with_a_field_is_said_in_our_words_with_what_to_do(
+    api: Caller, box: Mailbox, nobody: Caller
+) -> None:
+    api.post("/invitations", {"email": "bo@example.com"})
+    shown = followed(nobody, "invitation", box.token)
+    for filled, told in (
+        ({}, ("password is missing", "give password")),
+        ({"password": "x" * 2000}, ("password is too long", "give at most 1024 characters")),
+        (
+            {"password": PASSWORD, "first_name": "x" * 101},
+            ("first name is too long", "give at most 100 characters"),
+        ),
+    ):
+        html = sent(nobody, "invitation", shown, 422, **filled)
+        assert f"That did not work: {told[0]}." in html
+        assert f"What to do: {told[1]}." in html
+
+
 def test_an_address_is_confirmed(
     nobody: Caller, sessions: Sessions, clock: ManualClock, client_id: int
 ) -> None:
