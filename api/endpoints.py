@@ -23,7 +23,7 @@ from api.schemas.endpoint import (
 )
 from api.schemas.page import page_of
 from webhooks import delivery as deliveries
-from webhooks.outbound import disable
+from webhooks.outbound import BY_HAND, disable
 
 bp = Resource(
     "webhook-endpoints", noun="endpoint", about="URLs of your own that are told what happens"
@@ -92,7 +92,7 @@ def change(data: dict[str, Any], endpoint_id: int) -> Endpoint:
     if enabled is True:
         endpoints.enable(db(), clock(), one)
     elif enabled is False:
-        disable(db(), clock(), one, reason="disabled by hand", actor=actor())
+        disable(db(), clock(), one, reason=BY_HAND, actor=actor())
     return one
 
 

@@ -58,6 +58,8 @@ LONGEST_WISH = timedelta(hours=1)
 SLOW_MS = 2_000
 PATIENCE = timedelta(days=5)
 """So long an endpoint may fail without one success; then it is disabled."""
+BY_HAND = "disabled by hand"
+"""Why one is told nothing when somebody wished it so."""
 THROTTLING = frozenset({429, 502, 503, 504})
 GONE = 410
 KEPT_ATTEMPTS = 20

@@ -7,7 +7,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from core.secret import SecretKeyError
 from core.settings import Settings
-from echelonx.health import database, machine, money, outside, work
+from echelonx.health import database, machine, money, outside, telling, work
 from echelonx.health.finding import Finding, State, fail, skip
 from echelonx.process import lock_path
 from echelonx.wiring import Services, build
@@ -31,6 +31,8 @@ OF_SERVICES: dict[str, Check] = {
     "Journeys": work.journeys,
     "Counts": work.counts,
     "Sending": work.held,
+    "Events": telling.events,
+    "Endpoints": telling.endpoints,
     "Spending": money.spending,
     "Contracts": money.contracts,
     "Providers": outside.providers,
@@ -40,8 +42,8 @@ OF_SERVICES: dict[str, Check] = {
 BASIC = ("Database", "Schema")
 """Without these the checks of work and providers have nothing to look at."""
 FREE = ("Broker", "Public URL")
-OF_CLIENTS = ("Spending", "Contracts")
-LEFT_OUT = (*OF_CLIENTS, "Counts", "Public URL")
+OF_CLIENTS = ("Spending", "Contracts", "Endpoints")
+LEFT_OUT = (*OF_CLIENTS, "Counts", "Events", "Public URL")
 IN_DEPTH = {name: check for name, check in OF_SERVICES.items() if name not in LEFT_OUT}
 IN_DEPTH["Providers"] = outside.answering
 """Nothing of single clients, nor the names of their accounts, nor what reads many rows: it is asked
