@@ -9,6 +9,7 @@ from api.context import actor, client_id, clock, db, services
 from api.members import ID
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged
+from api.problem import of_one
 from api.refusal import Said
 from api.schemas.activity import (
     CodeSchema,
@@ -16,6 +17,7 @@ from api.schemas.activity import (
     EventSchema,
     OrderRequestSchema,
     OrderSchema,
+    PersonSchema,
     ReferRequestSchema,
     RefundRequestSchema,
     TrackedSchema,
@@ -23,6 +25,7 @@ from api.schemas.activity import (
     TreeSchema,
 )
 from api.schemas.page import PageQuery, page_of
+from core.errors import InvalidError
 from members import queries
 from members.change import Change, record_changes
 from members.edit import API, country_of
@@ -30,19 +33,21 @@ from members.event import events_page
 from members.order import Order
 from members.referral import Tree, refer, referral_code, referrals
 from members.spending import Recorded, record_order, record_refund
-from members.tracking import Refused, ToldEvent, Tracked, member_told, track
+from members.tracking import Refused, ToldEvent, member_told, track
 from webhooks.dropped import drops
 
 bp = Resource(
     "activity", noun="member", about="What members do: events, orders, referrals", room="members"
 )
 
+PERSON = PersonSchema().fields.keys()
+
 
 @bp.post("/events")
 @bp.action("events:write")
 @bp.arguments(TrackSchema)
 @bp.response(200, TrackedSchema)
-def track_events(data: dict[str, Any]) -> Tracked:
+def track_events(data: dict[str, Any]) -> dict[str, Any]:
     """Track up to 500 events; a message id that is known counts as a duplicate, not twice.
 
     What cannot be kept is listed with its place, field and reason; the rest is kept. Where nothing
@@ -64,7 +69,11 @@ def track_events(data: dict[str, Any]) -> Tracked:
     if len(rejected) == len(told):
         events = [_pointed(one) for one in rejected]
         abort(422, message="no event can be kept", errors={"json": events})
-    return replace(found, rejected=rejected)
+    return {
+        "new": found.new,
+        "duplicates": found.duplicates,
+        "rejected": [{"index": one.index, "error": _error(one)} for one in rejected],
+    }
 
 
 @bp.get("/dropped-events")
@@ -157,10 +166,22 @@ def set_referrer(data: dict[str, Any], member_id: int) -> Tree:
     return referrals(db(), client_id=client_id(), member_id=referrer.id)
 
 
+def _field(one: Refused) -> str:
+    """Return which field of an event is meant: what names somebody lies in `person`."""
+    if one.field == "event":
+        return ""
+    return f"person.{one.field}" if one.field in PERSON else one.field
+
+
+def _error(one: Refused) -> dict[str, Any]:
+    error = InvalidError(one.message, field=_field(one) or None, remedy=one.remedy)
+    return of_one(error, f"/events/{one.index}")
+
+
 def _pointed(one: Refused) -> dict[str, Any]:
     """Return what is wrong with one event where it is, as a schema would."""
     found: Any = [Said(one.message, one.remedy) if one.remedy else one.message]
-    for name in reversed(["events", str(one.index), *one.field.split(".")]):
+    for name in reversed(["events", str(one.index), *filter(None, _field(one).split("."))]):
         found = {name: found}
     return cast("dict[str, Any]", found)
 

@@ -8,6 +8,7 @@ from marshmallow import fields, validate
 from api.context import audit, client_id, clock, db, ring_after_commit, services
 from api.openapi import Resource
 from api.paging import sorted_page
+from api.problem import of_one
 from api.schemas.communication import (
     CHANNELS,
     REASONS,
@@ -151,12 +152,13 @@ def _draft(data: dict[str, Any]) -> Draft:
 
 
 def _unread(refused: Refused) -> dict[str, Any]:
-    error = InvalidError(refused.message, field=refused.field)
+    field = None if refused.field == "event" else refused.field
+    error = InvalidError(refused.message, field=field, remedy=refused.remedy)
     return _outcome(refused.index, Written(Outcome.REJECTED, error=error))
 
 
 def _outcome(index: int, one: Written) -> dict[str, Any]:
-    error = one.error and {"field": one.error.field or "message", "message": str(one.error)}
+    error = one.error and of_one(one.error, f"/messages/{index}")
     names = ("outcome", "communication_id", "status", "reason", "passed")
     return {"index": index, "error": error} | {name: getattr(one, name) for name in names}
 

@@ -26,7 +26,8 @@ from api.context import actor, audit, client_id, clock, db, principal, services
 from api.letters import link_to, write_letter
 from api.openapi import OPEN, Resource
 from api.paging import by_id, paged
-from api.problem import pointer
+from api.problem import of_one
+from api.schemas.bulk import OneErrorSchema
 from api.schemas.field import Instant
 from api.schemas.page import PageQuery, page_of
 from api.sign_in import Email, Password, tell_of
@@ -92,9 +93,7 @@ class InvitedSchema(Schema):
     email = fields.String(required=True)
     status = fields.String(required=True, metadata={"description": "`invited` or `failed`"})
     invitation = fields.Nested(MadeInvitationSchema, allow_none=True)
-    code = fields.String(allow_none=True)
-    detail = fields.String(allow_none=True)
-    pointer = fields.String(allow_none=True)
+    error = fields.Nested(OneErrorSchema, allow_none=True)
 
 
 class InvitedPeopleSchema(Schema):
@@ -154,10 +153,15 @@ def create_many(data: dict[str, Any]) -> dict[str, Any]:
     asked = data["invitations"]
     names = [spelled(one["email"]) for one in asked]
     if len(set(names)) < len(names):
-        raise InvalidError("an address is named twice", field="invitations")
+        raise InvalidError(
+            "an address is named twice", field="invitations", remedy="name each once"
+        )
     why_not = _held_back(names)
     return {
-        "results": [_tried(one, why_not.get(name)) for one, name in zip(asked, names, strict=True)]
+        "results": [
+            _tried(place, one, why_not.get(name))
+            for place, (one, name) in enumerate(zip(asked, names, strict=True))
+        ]
     }
 
 
@@ -226,7 +230,7 @@ def _held_back(emails: list[str]) -> Mapping[str, EngineError | None]:
     return may_invite(client_id(), emails) if services().mailer.works else {}
 
 
-def _tried(one: dict[str, Any], why_not: EngineError | None) -> dict[str, Any]:
+def _tried(place: int, one: dict[str, Any], why_not: EngineError | None) -> dict[str, Any]:
     try:
         if why_not is not None:
             raise why_not
@@ -236,9 +240,7 @@ def _tried(one: dict[str, Any], why_not: EngineError | None) -> dict[str, Any]:
         return {
             "email": one["email"],
             "status": "failed",
-            "code": error.code,
-            "detail": str(error),
-            "pointer": pointer(error.field),
+            "error": of_one(error, f"/invitations/{place}"),
         }
     return {"email": one["email"], "status": "invited", "invitation": made}
 

@@ -100,6 +100,16 @@ def pointer(field: str | None) -> str:
     return f"query:{path}" if field in request.args else path
 
 
+def of_one(error: EngineError, at: str) -> dict[str, Any]:
+    """Return what is wrong with one of many, in the words of a problem; `at` is its place."""
+    return {
+        "code": error.code,
+        "pointer": at + (pointer(error.field) if error.field else ""),
+        "detail": str(error),
+        "remedy": error.remedy or error.usual,
+    }
+
+
 def whole(detail: str, remedy: str) -> dict[str, Any]:
     """Return what is wrong with a request as a whole."""
     return {"pointer": "", "detail": detail, "remedy": remedy}

@@ -6,6 +6,7 @@ from api.campaigns import ID, found, shown
 from api.context import actor, audit, client_id, clock, db, principal, ring_after_commit
 from api.openapi import Resource
 from api.paging import all_of
+from api.problem import of_one
 from api.schemas.campaign import CampaignSchema
 from api.schemas.page import page_of
 from api.schemas.reports import EngagementSchema
@@ -85,8 +86,7 @@ def batch(data: dict[str, Any]) -> dict[str, Any]:
         {
             "campaign_id": one.campaign_id,
             "ok": one.error is None,
-            "error": str(one.error) if one.error else None,
-            "code": one.error.code if one.error else None,
+            "error": one.error and of_one(one.error, "/changes" if one.error.field else "/ids"),
         }
         for one in done
     ]

@@ -15,6 +15,7 @@ from api.context import EVERYWHERE, actor, audit, clock, db, principal, reach, s
 from api.letters import link_to
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged, sorted_page
+from api.problem import of_one
 from api.schemas.page import PageQuery, page_of
 from api.schemas.user import (
     ActivityEntrySchema,
@@ -33,7 +34,6 @@ from api.schemas.user import (
     UsersQuery,
     UserStatisticsSchema,
 )
-from core.errors import EngineError
 
 bp = Resource("users", about="The people who log in")
 ID = "<int(min=1,max=9223372036854775807):user_id>"
@@ -71,16 +71,14 @@ def results(found: Iterable[Any], name: str) -> dict[str, Any]:
     """Return what became of each of a bulk change."""
     return {
         "results": [
-            {"id": getattr(one, name), "status": one.status, "error": _problem(one.error)}
+            {
+                "id": getattr(one, name),
+                "status": one.status,
+                "error": one.error and of_one(one.error, "/changes" if one.error.field else "/ids"),
+            }
             for one in found
         ]
     }
-
-
-def _problem(error: EngineError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    return {"code": error.code, "field": error.field, "detail": str(error)}
 
 
 @bp.get("/users")

@@ -89,6 +89,7 @@ class Refused:
     index: int
     """Its place among those told, from 0."""
     field: str
+    """`event` where it is all of it."""
     message: str
     remedy: str | None = None
 

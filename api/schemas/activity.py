@@ -6,6 +6,7 @@ from typing import Any, cast
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from api.refusal import refusals, wrong
+from api.schemas.bulk import OneErrorSchema
 from api.schemas.field import Instant, id_field, money
 from members.order import OrderKind
 from members.tracking import MAX_MESSAGE_ID, MAX_NAME, Refused
@@ -66,9 +67,7 @@ class RefusedSchema(Schema):
     """An event that was not kept."""
 
     index = fields.Integer(required=True)
-    field = fields.String(required=True)
-    message = fields.String(required=True)
-    remedy = fields.String(allow_none=True)
+    error = fields.Nested(OneErrorSchema, required=True)
 
 
 class TrackedSchema(Schema):

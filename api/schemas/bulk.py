@@ -40,6 +40,15 @@ class BulkEditSchema(Schema):
     undone_at = Instant(allow_none=True)
 
 
+class OneErrorSchema(Schema):
+    """What is wrong with one of many, in the words of a problem."""
+
+    code = fields.String(required=True)
+    pointer = fields.String(required=True, metadata={"description": "into the request's body"})
+    detail = fields.String(required=True)
+    remedy = fields.String(required=True)
+
+
 class BulkErrorSchema(Schema):
     """A member that could not be changed."""
 

@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from api.schemas.activity import Each
+from api.schemas.bulk import OneErrorSchema
 from api.schemas.field import Instant, id_field, money
 from campaigns.campaign import Priority
 from campaigns.direct import Outcome
@@ -173,13 +174,6 @@ class WrittenSchema(CommunicationSchema):
     passed = fields.List(fields.Nested(PassedSchema), required=True)
 
 
-class FieldErrorSchema(Schema):
-    """What is wrong with one message of a set, and where."""
-
-    field = fields.String(required=True)
-    message = fields.String(required=True)
-
-
 class OutcomeSchema(Schema):
     """What became of one message of a set."""
 
@@ -189,7 +183,7 @@ class OutcomeSchema(Schema):
     status = fields.String(allow_none=True, required=True)
     reason = fields.String(allow_none=True, required=True)
     passed = fields.List(fields.Nested(PassedSchema), required=True)
-    error = fields.Nested(FieldErrorSchema, allow_none=True, required=True)
+    error = fields.Nested(OneErrorSchema, allow_none=True, required=True)
 
 
 class OutcomesSchema(Schema):

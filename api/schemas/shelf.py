@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from api.schemas.bulk import OneErrorSchema
 from api.schemas.campaign import CampaignSchema
 from api.schemas.field import Instant, money
 from api.schemas.page import Name, Tags
@@ -47,8 +48,7 @@ class BatchResultSchema(Schema):
 
     campaign_id = fields.Integer(required=True)
     ok = fields.Boolean(required=True)
-    error = fields.String(allow_none=True, required=True)
-    code = fields.String(allow_none=True, required=True)
+    error = fields.Nested(OneErrorSchema, allow_none=True, required=True)
 
 
 class BatchDoneSchema(Schema):

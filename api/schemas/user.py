@@ -5,6 +5,7 @@ from marshmallow import Schema, fields, validate
 from accounts.profile import ASSIGNABLE, MAX_NAME
 from accounts.user import Role, UserStatus
 from accounts.user_edit import MAX_BULK
+from api.schemas.bulk import OneErrorSchema
 from api.schemas.field import Digits, Instant, id_field
 from api.schemas.page import CreatedQuery, sort_by
 
@@ -153,14 +154,6 @@ class UserBulkSchema(Schema):
     all_or_nothing = fields.Boolean(load_default=False)
 
 
-class BulkProblemSchema(Schema):
-    """Why one was not changed."""
-
-    code = fields.String(required=True)
-    field = fields.String(allow_none=True)
-    detail = fields.String(required=True)
-
-
 class BulkResultSchema(Schema):
     """What became of one."""
 
@@ -169,7 +162,7 @@ class BulkResultSchema(Schema):
         required=True,
         metadata={"description": "changed, unchanged, failed, or not_done: another one failed"},
     )
-    error = fields.Nested(BulkProblemSchema, allow_none=True)
+    error = fields.Nested(OneErrorSchema, allow_none=True)
 
 
 class BulkResultsSchema(Schema):

@@ -24,7 +24,9 @@ def test_events_are_tracked_once_and_listed(api: Caller) -> None:
     again = api.post("/events", {"events": [event(1), event(2)]})
 
     assert (first["new"], first["duplicates"]) == (1, 0)
-    assert [(one["index"], one["field"]) for one in first["rejected"]] == [(1, "person")]
+    assert [(one["index"], one["error"]["pointer"]) for one in first["rejected"]] == [
+        (1, "/events/1/person")
+    ]
     assert (again["new"], again["duplicates"]) == (1, 1)
     member = api.get("/members", email="ana@example.com")["data"][0]
     page = api.get(f"/members/{member['id']}/events", limit=1)
@@ -46,12 +48,14 @@ def test_a_bad_event_does_not_refuse_the_good_ones(api: Caller) -> None:
     told = api.post("/events", wrong)
 
     assert (told["new"], told["duplicates"]) == (2, 1)
-    assert [(one["index"], one["field"]) for one in told["rejected"]] == [
-        (1, "name"), (2, "email"), (3, "person"), (4, "event"), (5, "occurred_at"),
+    errors = [one["error"] for one in told["rejected"]]
+    assert [one["index"] for one in told["rejected"]] == [1, 2, 3, 4, 5]
+    assert [one["pointer"].removeprefix("/events") for one in errors] == [
+        "/1/name", "/2/person/email", "/3/person", "/4", "/5/occurred_at",
     ]  # fmt: skip
-    assert told["rejected"][0]["message"] == "name is missing"
-    assert "there is no field surprise here" in told["rejected"][4]["message"]
-    assert all(one["remedy"] for one in told["rejected"])
+    assert errors[0]["detail"] == "name is missing"
+    assert "there is no field surprise here" in errors[4]["detail"]
+    assert all(one["remedy"] and one["code"] == "invalid" for one in errors)
     [ana] = api.get("/members", email="ana@example.com")["data"]
     kept = api.get(f"/members/{ana['id']}/events")["data"]
     assert {one["message_id"] for one in kept} == {"m1", "m6"}

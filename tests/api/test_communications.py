@@ -179,6 +179,10 @@ def test_many_messages_are_written_at_once_and_each_has_its_answer(
     results = told["results"]
     assert [one["index"] for one in results] == list(range(304))
     assert [one["outcome"] for one in results[:5]] == ["created", *["rejected"] * 3, "duplicate"]
-    assert [one["error"]["field"] for one in results[1:4]] == ["member_id", "channel", "channel"]
+    errors = [one["error"] for one in results[1:4]]
+    assert [one["pointer"] for one in errors] == [
+        "/messages/1/member_id", "/messages/2/channel", "/messages/3/channel",
+    ]  # fmt: skip
+    assert all(one["code"] == "invalid" and one["detail"] and one["remedy"] for one in errors)
     assert results[4]["communication_id"] == results[0]["communication_id"]
     assert len({one["communication_id"] for one in results}) == 301

@@ -117,7 +117,9 @@ def test_many_campaigns_are_changed_at_once_or_only_tried(
     assert ask(all_or_nothing=True) == (False, [True, True, False], ["medium", "medium"])
     assert ask() == (True, [True, True, False], ["urgent", "urgent"])
     gone = api.post("/campaigns/batch", {"ids": [twin, campaign], "do": "archive"})
-    assert [one["code"] for one in gone["results"]] == ["campaign_state"] * 2
+    errors = [one["error"] for one in gone["results"]]
+    assert [one["code"] for one in errors] == ["campaign_state"] * 2
+    assert all(one["remedy"] and one["pointer"] for one in errors)
     assert api.post("/campaigns/batch", {"ids": [twin], "do": "delete"})["applied"]
     refused(api.ask("GET", f"/campaigns/{twin}"), 404)
 

@@ -139,7 +139,9 @@ def test_many_are_changed_together(boss: Caller, people: People) -> None:
 
     assert [one["status"] for one in none] == ["not_done", "failed"]
     assert [one["status"] for one in some] == ["changed", "failed"]
-    assert (some[1]["error"]["code"], some[1]["error"]["field"]) == ("forbidden", "language")
+    error = some[1]["error"]
+    assert (error["code"], error["pointer"]) == ("forbidden", "/changes/language")
+    assert error["remedy"]
     foreign = body | {"ids": [people.manager, people.stranger], "changes": {"language": "de"}}
     refused(boss.ask("POST", "/users/bulk-edits", foreign), 404)
     assert boss.get(f"/users/{people.both}")["status"] == "active"
