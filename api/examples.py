@@ -1,7 +1,24 @@
-"""Examples: bodies that the OpenAPI document shows; docs/reference/api.md sends the same."""
+"""Examples: what the OpenAPI document shows for each body, and one refusal.
 
+docs/reference/api.md sends those of EXAMPLES; those of all other operations are in a file beside.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from api.openapi import PREFIX
+
+FILE = Path(__file__).parent / "page" / "examples.json"
+REFUSAL = {
+    "type": "urn:echelonx:problem:invalid",
+    "title": "What was sent cannot be accepted as it is.",
+    "status": 422,
+    "code": "invalid",
+    "detail": "name is missing",
+    "errors": [{"pointer": "/name", "detail": "name is missing", "remedy": "give name"}],
+}
 EXAMPLES: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/members"): {
         "member_id": "shop-17",
@@ -78,8 +95,17 @@ EXAMPLES: dict[tuple[str, str], Any] = {
 }
 
 
+@cache
+def others() -> dict[tuple[str, str], Any]:
+    """Return the examples of the file, by method and path like EXAMPLES."""
+    read = json.loads(FILE.read_text("utf-8"))
+    parts = ((name.split(), example) for name, example in read.items())
+    return {(method.lower(), f"{PREFIX}{path}"): example for (method, path), example in parts}
+
+
 def describe(spec: dict[str, Any]) -> None:
-    """Show each in its operation."""
-    for (method, path), example in EXAMPLES.items():
+    """Show each in its operation, and the refusal in its schema."""
+    for (method, path), example in (EXAMPLES | others()).items():
         content = spec["paths"][path][method]["requestBody"]["content"]
         content["application/json"]["example"] = example
+    spec["components"]["schemas"]["Problem"]["examples"] = [REFUSAL]

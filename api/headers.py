@@ -1,4 +1,7 @@
-"""Headers: those that every operation takes and gives, told in the OpenAPI document once."""
+"""Headers: those that every operation takes and gives, told in the OpenAPI document once.
+
+What anybody may ask for takes no Idempotency-Key: a key belongs to a caller, and there is none.
+"""
 
 from typing import Any
 
@@ -66,7 +69,8 @@ def describe(spec: dict[str, Any]) -> None:
 
 
 def _describe_one(path: str, method: str, operation: dict[str, Any]) -> None:
-    taken = ["If-None-Match"] if method == "get" else [HEADER]
+    is_open = operation.get("security") == []
+    taken = ["If-None-Match"] if method == "get" else [HEADER] * (not is_open)
     named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     if method in WRITES and editable(path, named):
         taken.append("If-Match")
@@ -80,7 +84,7 @@ def _describe_one(path: str, method: str, operation: dict[str, Any]) -> None:
         if status == "429":
             _add(answer, *RATE)
         elif status.startswith("2"):
-            _add(answer, "ETag" if method == "get" else REPLAYED, *RATE)
+            _add(answer, *(["ETag"] if method == "get" else [REPLAYED] * (not is_open)), *RATE)
 
 
 def _add(answer: dict[str, Any], *names: str) -> None:

@@ -56,6 +56,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 OPEN = "open"
 """In the place of an action: an operation that needs no caller."""
 PREFIX = "/api/v1"
+STALE = "; `stale_session` for a person who proved too long ago who they are: POST /me/proof"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -215,6 +216,8 @@ class ProblemApi(Api):
                 if name in METHODS:
                     operation["responses"].pop("default", None)
                     operation["responses"] |= {str(status): refusal(status) for status in ERRORS}
+                    if operation.get("x-fresh"):
+                        operation["responses"]["403"]["description"] += STALE
         for finish in self.finishing:
             finish(spec)
         return spec

@@ -153,11 +153,7 @@ def install(app: Flask) -> None:
     @app.errorhandler(OperationalError)
     def database_away(error: OperationalError) -> Response:
         log.error("database error", kind=type(error.orig).__name__)
-        away = UnavailableError(
-            "the database is away", remedy="try again after as long as Retry-After says"
-        )
-        away.retry_after = 30
-        return expected(away)
+        return expected(UnavailableError("the database is away"))
 
     @app.errorhandler(IntegrityError)
     def raced(error: IntegrityError) -> Response:

@@ -96,4 +96,5 @@ class UnavailableError(EngineError):
 
     status = 503
     code = "unavailable"
-    usual = "try again in a moment"
+    usual = "try again after as long as Retry-After says"
+    retry_after = 30
