@@ -150,7 +150,9 @@ CAMPAIGNS = {
     "getCampaignTimeline": _F("GET /campaigns/{campaign_id}/timeline"),
     "exportCampaignData": _F("POST /exports", "`of` `communications`, `filter` `campaign_id`"),
     "optimizeCampaign": _F("GET /campaigns/{campaign_id}/suggestions"),
-    "getCampaignABResults": _F("GET /campaigns/{campaign_id}/experiment"),
+    "getCampaignABResults": _F(
+        "GET /campaigns/{campaign_id}/experiment", "`goal`", command="campaign experiment"
+    ),
 }
 FUNCTIONS: Mapping[str, Mapping[str, Function]] = {
     "Users": USERS,

@@ -15,6 +15,7 @@ from api.schemas.shelf import (
     BatchSchema,
     CampaignStorySchema,
     CopySchema,
+    ExperimentQuery,
     ExperimentSchema,
     PlannedSchema,
     RoiSchema,
@@ -163,7 +164,8 @@ def suggestions(campaign_id: int) -> dict[str, Any]:
 
 
 @bp.get(f"/campaigns/{ID}/experiment")
+@bp.arguments(ExperimentQuery, location="query")
 @bp.response(200, ExperimentSchema)
-def experiment(campaign_id: int) -> Experiment:
-    """Compare the wordings of the newest run, where a channel has more than one."""
-    return compare(db(), client_id(), campaign_id)
+def experiment(data: dict[str, Any], campaign_id: int) -> Experiment:
+    """Compare the wordings of the newest run by goal, guards and shares, and say what to do."""
+    return compare(db(), clock(), client_id(), campaign_id, data["goal"])

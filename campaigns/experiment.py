@@ -1,103 +1,129 @@
-"""Experiment: how the wordings of a campaign's newest run did beside each other.
+"""Experiment: how the wordings of a campaign's newest run do beside each other, and what to do.
 
-Wordings of one channel are compared by the people who clicked, of those whose message was taken. A
-channel with one wording is no test, and nothing is said about it but its numbers.
+Each channel with several wordings is a test of its own: its people were shared out by lot
+(fan_out.py), so what differs beyond chance differs because of the wording (trial.py).
+
+Cost: one statement over the run's rows, whatever the number of arms.
 """
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
 
+from accounts.client import Client
 from campaigns.launch import latest_run
+from campaigns.plan import Plan, Share
 from campaigns.queries import campaign as find_campaign
+from campaigns.run import Run
+from campaigns.trial import Counts, Goal, Standing, Trial, judge
+from channels.adapter import EventType
 from channels.channel import Channel
 from communications.communication import Communication
 from communications.day import taken
-from communications.report import COLUMNS
+from communications.event import CommunicationEvent, EventState
+from core.clock import Clock
+from members.consent import Consent, ConsentState
+from members.order import Order, OrderKind
+from members.spending import ATTRIBUTION_DAYS
 
-C = Communication
-ENOUGH = 100
-"""Messages of each wording, below which nothing is said."""
-Z = 2.58
-"""Ninety-nine times in a hundred: whoever looks often, sees chance more often."""
-
-
-class Verdict(enum.StrEnum):
-    """What the numbers say."""
-
-    NO_TEST = "no_test"  # there is nothing to compare
-    NOT_ENOUGH_DATA = "not_enough_data"
-    NO_DIFFERENCE = "no_difference"  # none that can be seen with as many
-    DIFFERENCE = "difference"
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One wording on one channel."""
-
-    channel: Channel
-    template_version_id: int | None
-    messages: int
-    """Those that a provider took."""
-    clicked: int
-    rate: float | None
-    low: float | None
-    high: float | None
-    """Ninety-nine times in a hundred the true rate is between low and high."""
+C, E = Communication, CommunicationEvent
+NONE = Counts(0, 0, 0, 0, 0)
+CLICKS = timedelta(days=3)
+"""After so long hardly anybody clicks any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """All wordings, and what can be said of them."""
+    """The trials of a campaign's newest run, one for each channel."""
 
-    arms: Sequence[Arm]
-    verdict: Verdict
+    goal: Goal
+    run_id: int | None
+    """None before the first run."""
+    trials: Sequence[Trial]
 
 
-def experiment(session: Session, client_id: int, campaign_id: int) -> Experiment:
+def experiment(
+    session: Session, clock: Clock, client_id: int, campaign_id: int, goal: Goal = Goal.CLICK
+) -> Experiment:
     """Compare the wordings of a campaign's newest run. Raises CampaignNotFoundError."""
     find_campaign(session, client_id, campaign_id)
     run = latest_run(session, campaign_id)
     if run is None:
-        return Experiment((), Verdict.NO_TEST)
+        return Experiment(goal, None, ())
+    plan = Plan.from_json(run.plan)
+    counted = _counted(session, run, goal)
+    standing = Standing(run.finished_at is not None, _over(session, clock, run, goal), plan.tracked)
+    trials = []
+    for lane in plan.lanes:
+        shares = lane.shares or (Share("A", 1, lane.template_version_id),)
+        counts = [counted.get((lane.channel, one.template_version_id), NONE) for one in shares]
+        trials.append(judge(lane.channel, shares, counts, goal, standing))
+    return Experiment(goal, run.id, trials)
+
+
+def _counted(session: Session, run: Run, goal: Goal) -> dict[tuple[Channel, int | None], Counts]:
+    """Count the run's rows by channel and wording, in one statement."""
+    left = (
+        select(Consent.member_id, Consent.channel, func.max(Consent.occurred_at).label("at"))
+        .where(
+            Consent.client_id == run.client_id,
+            Consent.state == ConsentState.WITHDRAWN,
+            Consent.occurred_at >= run.started_at,
+        )
+        .group_by(Consent.member_id, Consent.channel)
+        .subquery("gone")
+    )
+    spam = (
+        select(E.communication_id)
+        .where(
+            E.client_id == run.client_id,
+            E.type == EventType.COMPLAINED,
+            E.state == EventState.APPLIED,
+        )
+        .distinct()
+        .subquery("spam")
+    )
+    tests = [_reached(goal), left.c.at >= C.sent_at, spam.c.communication_id.is_not(None)]
     query = (
         select(
             C.channel,
             C.template_version_id,
+            func.count(),
             func.count().filter(taken()),
-            func.count().filter(COLUMNS["clicked"]),
+            *[func.count().filter(and_(taken(), test)) for test in tests],
         )
-        .where(C.client_id == client_id, C.run_id == run.id)
+        .outerjoin(left, and_(left.c.member_id == C.member_id, left.c.channel == C.channel))
+        .outerjoin(spam, spam.c.communication_id == C.id)
+        .where(C.client_id == run.client_id, C.run_id == run.id)
         .group_by(C.channel, C.template_version_id)
-        .order_by(C.channel, C.template_version_id)
     )
-    arms = [_arm(*row) for row in session.execute(query)]
-    return Experiment(arms, _verdict(arms))
+    rows: Sequence[Any] = session.execute(query).all()
+    return {(channel, version): Counts(*counts) for channel, version, *counts in rows}
 
 
-def _arm(channel: Channel, version: int | None, messages: int, clicked: int) -> Arm:
-    """Return an arm with Wilson's interval of its rate."""
-    if not messages:
-        return Arm(channel, version, 0, clicked, None, None, None)
-    rate, square = clicked / messages, Z * Z
-    middle = (rate + square / (2 * messages)) / (1 + square / messages)
-    half = Z * sqrt(rate * (1 - rate) / messages + square / (4 * messages * messages))
-    half /= 1 + square / messages
-    return Arm(channel, version, messages, clicked, rate, max(0.0, middle - half), middle + half)
-
-
-def _verdict(arms: Sequence[Arm]) -> Verdict:
-    tests = [[one for one in arms if one.channel is channel] for channel in Channel]
-    tests = [arms for arms in tests if len(arms) > 1]
-    if not tests:
-        return Verdict.NO_TEST
-    if any(arm.messages < ENOUGH for arms in tests for arm in arms):
-        return Verdict.NOT_ENOUGH_DATA
-    apart = any(
-        (one.low or 0.0) > (other.high or 1.0) for arms in tests for one in arms for other in arms
+def _reached(goal: Goal) -> ColumnElement[bool]:
+    clicked = C.clicked_at.is_not(None)
+    if goal is Goal.CLICK:
+        return clicked
+    # Only of a click an order is credited to a message: so few are looked up.
+    credited = exists().where(
+        Order.client_id == C.client_id,
+        Order.communication_id == C.id,
+        Order.kind == OrderKind.ORDER,
     )
-    return Verdict.DIFFERENCE if apart else Verdict.NO_DIFFERENCE
+    return and_(clicked, credited)
+
+
+def _over(session: Session, clock: Clock, run: Run, goal: Goal) -> bool:
+    """Say whether hardly any goal can still come."""
+    if run.finished_at is None:
+        return False
+    wait = CLICKS
+    if goal is Goal.ORDER:
+        settings: dict[str, Any] = session.get_one(Client, run.client_id).settings
+        wait += timedelta(days=settings.get("attribution_days", ATTRIBUTION_DAYS))
+    return clock.now() >= run.finished_at + wait

@@ -1,10 +1,19 @@
 """Plan: what a run sends, frozen when it starts: wordings, provider accounts, priority."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from channels.channel import Channel
 from communications.communication import MessageType
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One wording of a test, and its part of the people."""
+
+    name: str
+    weight: int
+    template_version_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,9 @@ class Lane:
     template_version_id: int
     provider_account_id: int
     fields: tuple[str, ...]
-    """What the wording shows of a member."""
+    """What the wordings show of a member."""
+    shares: tuple[Share, ...] = ()
+    """All wordings, the first too, where there are several: each member gets one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,7 @@ class Plan:
                     "template_version_id": lane.template_version_id,
                     "provider_account_id": lane.provider_account_id,
                     "fields": list(lane.fields),
+                    "shares": [asdict(share) for share in lane.shares],
                 }
                 for lane in self.lanes
             },
@@ -58,6 +70,7 @@ class Plan:
                     template_version_id=lane["template_version_id"],
                     provider_account_id=lane["provider_account_id"],
                     fields=tuple(lane["fields"]),
+                    shares=tuple(Share(**share) for share in lane.get("shares", ())),
                 )
                 for channel, lane in sorted(stored["channels"].items())
             ),

@@ -3,8 +3,10 @@
 A blocker makes `launch` refuse; a warning only says something. Each finding has its remedy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import func, select
@@ -21,10 +23,11 @@ from campaigns.campaign import (
 )
 from campaigns.decision import decisions
 from campaigns.errors import Finding
-from campaigns.plan import Lane, Plan
+from campaigns.plan import Lane, Plan, Share
 from campaigns.queries import campaign as find_campaign
 from campaigns.spending import spend
 from campaigns.template import TemplateVersion, has_unsubscribe, latest_version
+from campaigns.trial import ENOUGH
 from campaigns.variant import Variant, variants_of
 from channels.channel import Channel
 from channels.names import FOUNDATION, JOURNEY_ROOTS
@@ -90,6 +93,10 @@ def examine(session: Session, clock: Clock, campaign: Campaign, *, due: bool = F
     _examine_audience(session, clock.now(), campaign, found)
     lanes = _examine_variants(session, campaign, found)
     _examine_spending(session, clock, campaign, found)
+    # What is wrong with several variants alike is said once.
+    found.blockers, found.warnings = [
+        list(dict.fromkeys(some)) for some in (found.blockers, found.warnings)
+    ]
     if not found.blockers:
         found.plan = Plan(
             message_type=MESSAGE_TYPES[campaign.category],
@@ -149,7 +156,7 @@ def _examine_spending(session: Session, clock: Clock, campaign: Campaign, found:
             Finding("spend_limit_reached", f"the client may not spend more: {told}", remedy)
         )
         return
-    channels = len(variants_of(session, campaign.id))
+    channels = len({variant.channel for variant in variants_of(session, campaign.id)})
     coming = (campaign.cost_per_message or 0) * found.audience * channels
     if month.highest + coming > client.monthly_spend_limit or month.near:
         found.warnings.append(
@@ -168,14 +175,49 @@ def _examine_variants(session: Session, campaign: Campaign, found: Preflight) ->
                 field="variants",
             )
         )
-    lanes = [_examine_variant(session, campaign, variant, found) for variant in variants]
-    return [lane for lane in lanes if lane is not None]
+    lanes = []
+    for channel, some in groupby(variants, key=lambda variant: variant.channel):
+        tried = list(some)
+        _examine_test(tried, found)
+        versions = [_examine_variant(session, campaign, variant, found) for variant in tried]
+        account = _examine_account(session, tried[0], found)
+        if account is not None and all(versions):
+            lanes.append(_lane(channel, account, tried, [one for one in versions if one]))
+    return lanes
+
+
+def _examine_test(tried: Sequence[Variant], found: Preflight) -> None:
+    """Warn of a test that cannot say anything."""
+    people = [found.audience * one.weight // sum(each.weight for each in tried) for one in tried]
+    if len(tried) > 1 and min(people) < ENOUGH:
+        found.warnings.append(
+            Finding(
+                "small_test",
+                f"one of its {tried[0].channel} variants would go to {min(people):,} people; with "
+                f"less than {ENOUGH} nothing can be said",
+                "widen the audience, give equal weights, or send one variant only",
+                "variants",
+                tried[0].channel,
+            )
+        )
+
+
+def _lane(
+    channel: Channel,
+    account: ProviderAccount,
+    tried: Sequence[Variant],
+    versions: Sequence[TemplateVersion],
+) -> Lane:
+    both = zip(tried, versions, strict=True)
+    shares = tuple(Share(one.name, one.weight, version.id) for one, version in both)
+    fields = tuple(dict.fromkeys(name for version in versions for name in version.fields))
+    return Lane(channel, versions[0].id, account.id, fields, shares if len(shares) > 1 else ())
 
 
 def _examine_variant(
     session: Session, campaign: Campaign, variant: Variant, found: Preflight
-) -> Lane | None:
-    """Return what goes out on the variant's channel, or None when something blocks it."""
+) -> TemplateVersion | None:
+    """Return what a variant says, or None when there is nothing."""
     try:
         version = latest_version(session, campaign.client_id, variant.template_id)
     except NotFoundError as error:
@@ -187,6 +229,13 @@ def _examine_variant(
     _examine_fields(session, variant, version, found)
     if MESSAGE_TYPES[campaign.category] is MessageType.MARKETING:
         _examine_marketing(session, variant, version, found)
+    return version
+
+
+def _examine_account(
+    session: Session, variant: Variant, found: Preflight
+) -> ProviderAccount | None:
+    """Return the account that carries a channel's variants, which all name the same."""
     account = _account(session, variant)
     if account is None:
         found.blockers.append(
@@ -198,8 +247,7 @@ def _examine_variant(
                 variant.channel,
             )
         )
-        return None
-    return Lane(variant.channel, version.id, account.id, tuple(version.fields))
+    return account
 
 
 def _account(session: Session, variant: Variant) -> ProviderAccount | None:
@@ -277,8 +325,7 @@ def _count_reach(
 ) -> None:
     """Count the decisions that fan-out would make."""
     members = matching(session, condition, client_id=campaign.client_id, now=now)
-    for variant in variants_of(session, campaign.id):
-        channel = variant.channel
+    for channel in sorted({variant.channel for variant in variants_of(session, campaign.id)}):
         rows = decisions(members, channel=channel, message_type=MESSAGE_TYPES[campaign.category])
         query = select(rows.c.reason, func.count()).group_by(rows.c.reason)
         counted = {row[0]: row[1] for row in session.execute(query)}

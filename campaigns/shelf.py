@@ -74,6 +74,8 @@ def copy_campaign(
             "channel": one.channel,
             "template_id": one.template_id,
             "provider_account_id": one.provider_account_id,
+            "name": one.name,
+            "weight": one.weight,
         }
         for one in variants_of(session, found.id)
     ]

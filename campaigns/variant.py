@@ -1,4 +1,7 @@
-"""Variant: what one campaign says on one channel, and through which provider account."""
+"""Variant: what one campaign says on one channel, and through which provider account.
+
+Several on one channel are a test: each member gets one of them, drawn by lot (fan_out.py).
+"""
 
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
@@ -13,6 +16,12 @@ from channels.channel import Channel
 from communications.account import account
 from core.db import Base, Id
 
+MOST = 4
+"""Wordings of one channel: more would share too few people."""
+LETTERS = "ABCD"
+EQUAL = 1
+"""The share of a variant that is given none."""
+
 
 class Variant(Base):
     """What one campaign says on one channel, and through which provider account."""
@@ -25,7 +34,8 @@ class Variant(Base):
     campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"))
     channel: Mapped[Channel]
     name: Mapped[str] = mapped_column(String(16), default="A")
-    weight: Mapped[int] = mapped_column(default=100)
+    weight: Mapped[int] = mapped_column(default=EQUAL)
+    """Its share of the channel's people, as a part of the sum of their weights."""
     template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"))
     provider_account_id: Mapped[int | None]
     """None takes the client's active account for the channel."""
@@ -37,6 +47,9 @@ class VariantValues(TypedDict):
     channel: Channel | str
     template_id: int
     provider_account_id: NotRequired[int | None]
+    name: NotRequired[str]
+    """A, B, C, D by its place on the channel, if none is given."""
+    weight: NotRequired[int]
 
 
 def variants_of(session: Session, campaign_id: int) -> list[Variant]:
@@ -48,25 +61,51 @@ def variants_of(session: Session, campaign_id: int) -> list[Variant]:
 def replace_variants(
     session: Session, client_id: int, campaign_id: int, given: Sequence[VariantValues]
 ) -> None:
-    """Give a campaign exactly these variants.
+    """Give a campaign exactly these variants, at most four on each channel.
 
-    Raises CampaignInvalidError where a template or account does not fit its channel or a channel
-    comes twice, and NotFoundError for a template or account that is not the client's.
+    Raises CampaignInvalidError where a template or account does not fit its channel or those of one
+    channel are no fair test, and NotFoundError for what is not the client's.
     """
     session.execute(delete(Variant).where(Variant.campaign_id == campaign_id))
-    seen: set[Channel] = set()
+    kept: dict[Channel, list[Variant]] = {}
     for position, values in enumerate(given):
         variant = _variant(session, client_id, f"variants/{position}", values)
-        if variant.channel in seen:
+        others = kept.setdefault(variant.channel, [])
+        _check_beside(variant, others, f"variants/{position}")
+        variant.name = values.get("name") or LETTERS[len(others)]
+        if any(variant.name == other.name for other in others):
             raise CampaignInvalidError(
-                f"there are two messages for {variant.channel}",
-                field=f"variants/{position}/channel",
-                remedy="give one variant per channel",
+                f"two messages for {variant.channel} are called {variant.name}",
+                field=f"variants/{position}/name",
+                remedy="give each another name",
             )
-        seen.add(variant.channel)
+        others.append(variant)
         variant.campaign_id = campaign_id
         session.add(variant)
     session.flush()
+
+
+def _check_beside(variant: Variant, others: Sequence[Variant], where: str) -> None:
+    """Refuse what could not be told apart, or not be put down to the wording."""
+    if len(others) == MOST:
+        raise CampaignInvalidError(
+            f"there are more than {MOST} messages for {variant.channel}",
+            field=f"{where}/channel",
+            remedy=f"give at most {MOST} variants per channel",
+        )
+    if any(variant.template_id == other.template_id for other in others):
+        raise CampaignInvalidError(
+            f"two messages for {variant.channel} have the same template",
+            field=f"{where}/template_id",
+            remedy="choose another template, or leave this variant out",
+        )
+    if any(variant.provider_account_id != other.provider_account_id for other in others):
+        raise CampaignInvalidError(
+            f"the messages for {variant.channel} go through different provider accounts, so that "
+            "nobody could tell what made the difference",
+            field=f"{where}/provider_account_id",
+            remedy="choose the same account for all variants of a channel",
+        )
 
 
 def _variant(session: Session, client_id: int, where: str, values: VariantValues) -> Variant:
@@ -91,6 +130,7 @@ def _variant(session: Session, client_id: int, where: str, values: VariantValues
     return Variant(
         client_id=client_id,
         channel=channel,
+        weight=values.get("weight", EQUAL),
         template_id=found.id,
         provider_account_id=account_id,
     )

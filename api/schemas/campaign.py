@@ -9,11 +9,20 @@ from channels.channel import Channel
 
 
 class VariantSchema(Schema):
-    """What a campaign says on one channel."""
+    """What a campaign says on one channel; of several each member gets one, drawn by lot."""
 
     channel = fields.Enum(Channel, by_value=True, required=True)
     template_id = id_field(required=True)
     provider_account_id = id_field(allow_none=True)
+    name = fields.String(
+        validate=validate.Length(1, 16),
+        metadata={"description": "A to D by its place on the channel, if none is given"},
+    )
+    weight = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, 1000),
+        metadata={"description": "its share of the channel's people: of the sum; 1 if not given"},
+    )
 
 
 class CampaignChangesSchema(Schema):
@@ -27,7 +36,7 @@ class CampaignChangesSchema(Schema):
     target_audience = fields.Dict(
         keys=fields.String(), metadata={"description": '{"segment_id": 7} or {"rule": …}'}
     )
-    variants = fields.List(fields.Nested(VariantSchema), validate=validate.Length(max=8))
+    variants = fields.List(fields.Nested(VariantSchema), validate=validate.Length(max=32))
     schedule_type = fields.Enum(ScheduleType, by_value=True)
     scheduled_at = Instant(allow_none=True)
     budget = money(allow_none=True)

@@ -8,8 +8,8 @@ from api.schemas.field import Instant, money
 from api.schemas.page import Name, Tags
 from api.schemas.reports import share
 from campaigns.campaign import CampaignCategory, Priority
-from campaigns.experiment import Verdict
 from campaigns.shelf import Deed
+from campaigns.trial import Goal, Guard, Recommendation, Verdict
 from channels.channel import Channel
 
 
@@ -125,20 +125,80 @@ class SuggestionSchema(Schema):
     evidence = fields.Dict(required=True)
 
 
+class ExperimentQuery(Schema):
+    """What the wordings are compared by."""
+
+    goal = fields.Enum(
+        Goal,
+        by_value=True,
+        load_default=Goal.CLICK,
+        metadata={
+            "description": "`click`: a person followed a link. `order`: a purchase was credited"
+        },
+    )
+
+
+class UpliftSchema(Schema):
+    """One arm's rate beside that of the best of the others."""
+
+    against = fields.String(required=True)
+    value = share("rate ÷ the other's rate - 1; null where the other has no goal yet")
+    low = fields.Float(required=True)
+    high = share("the true uplift is between both, whenever one looks; null: no upper end yet")
+
+
 class ArmSchema(Schema):
-    """One wording on one channel."""
+    """One wording of a test."""
+
+    name = fields.String(required=True)
+    template_version_id = fields.Integer(required=True)
+    weight = fields.Integer(required=True)
+    assigned = fields.Integer(
+        required=True,
+        attribute="counts.assigned",
+        metadata={"description": "people drawn, sent to or not"},
+    )
+    messages = fields.Integer(
+        required=True,
+        attribute="counts.messages",
+        metadata={"description": "that a provider took"},
+    )
+    goals = fields.Integer(required=True, attribute="counts.goals")
+    rate = share("goals ÷ messages")
+    low = fields.Float(required=True)
+    high = fields.Float(
+        required=True,
+        metadata={"description": "the true rate is between both, whenever one looks"},
+    )
+    uplift = fields.Nested(UpliftSchema, allow_none=True, required=True)
+    unsubscribed = fields.Integer(required=True, attribute="counts.unsubscribed")
+    complained = fields.Integer(required=True, attribute="counts.complained")
+    worse = fields.List(
+        fields.Enum(Guard, by_value=True),
+        required=True,
+        metadata={"description": "what it causes more than the others, beyond chance"},
+    )
+
+
+class TrialSchema(Schema):
+    """The wordings of one channel, and what can be said of them."""
 
     channel = fields.Enum(Channel, by_value=True, required=True)
-    template_version_id = fields.Integer(allow_none=True, required=True)
-    messages = fields.Integer(required=True)
-    clicked = fields.Integer(required=True)
-    rate = share("clicked ÷ messages")
-    low = share("ninety-nine times in a hundred the true rate is above it")
-    high = share("… and below it")
+    verdict = fields.Enum(Verdict, by_value=True, required=True)
+    recommendation = fields.Enum(Recommendation, by_value=True, allow_none=True, required=True)
+    leader = fields.String(
+        allow_none=True, required=True, metadata={"description": "null unless it is clear"}
+    )
+    p_value = share("at most so often chance alone shows as much, over all looks together")
+    sample_ratio = share("the same of how people were shared out; below 0.001 nothing is said")
+    says = fields.String(required=True)
+    remedy = fields.String(allow_none=True, required=True)
+    arms = fields.List(fields.Nested(ArmSchema), required=True)
 
 
 class ExperimentSchema(Schema):
-    """All wordings of the newest run, and what can be said of them."""
+    """A trial for each channel of the newest run."""
 
-    arms = fields.List(fields.Nested(ArmSchema), required=True)
-    verdict = fields.Enum(Verdict, by_value=True, required=True)
+    goal = fields.Enum(Goal, by_value=True, required=True)
+    run_id = fields.Integer(allow_none=True, required=True)
+    trials = fields.List(fields.Nested(TrialSchema), required=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 
 from campaigns import control
 from campaigns.campaign import Campaign
+from campaigns.experiment import Experiment
+from campaigns.experiment import experiment as compare
 from campaigns.launch import latest_run
 from campaigns.launch import launch as launch_campaign
 from campaigns.preflight import Preflight
@@ -17,6 +20,7 @@ from campaigns.queries import campaign as find
 from campaigns.queries import campaigns_page
 from campaigns.run import Run, RunStatus
 from campaigns.statistics import run_statistics
+from campaigns.trial import Goal
 from core.db import read, write
 from echelonx.commands.output import Group, answer, as_json, facts, note, table
 from echelonx.commands.workspace import chosen, client_option, opened
@@ -29,6 +33,7 @@ PARTS = ("queued", "sent", "skipped", "failed", "unknown")
 OF_SENT = ("delivered", "bounced", "pending")
 NARROW = ("audience", *PARTS, *OF_SENT, "clicked")
 ADDS_UP = f"audience = {' + '.join(PARTS)}\nsent = {' + '.join(OF_SENT)}"
+COUNTED = ("assigned", "messages", "goals", "unsubscribed", "complained")
 Deed = Callable[..., Campaign]
 
 campaign_id = click.argument("campaign_id", type=int)
@@ -88,6 +93,24 @@ def check(campaign_id: int, client_id: int | None, as_json: bool) -> int:
         found = examine(session, services.clock, client_id=client.id, campaign_id=campaign_id)
     answer(_findings(found), lambda: _findings_told(found), as_json=as_json)
     return REFUSED if found.blockers else 0
+
+
+@campaign.command()
+@campaign_id
+@click.option("--goal", type=click.Choice([one.value for one in Goal]), default=Goal.CLICK.value)
+@client_option
+@as_json
+def experiment(campaign_id: int, goal: str, client_id: int | None, as_json: bool) -> None:
+    """Hold the variants of the newest run beside each other, and say what to do.
+
+    \b
+    echelonx campaign experiment 3
+    echelonx campaign experiment 3 --goal order
+    """
+    with opened() as services, read(services.sessions) as session:
+        client = chosen(session, client_id)
+        found = compare(session, services.clock, client.id, campaign_id, Goal(goal))
+    answer(asdict(found), lambda: _trials_told(found), as_json=as_json)
 
 
 @campaign.command()
@@ -239,6 +262,23 @@ def _told(values: dict[str, Any]) -> str:
     rows = [[name, *(n[c] for c in NARROW)] for name, n in values["channels"].items()]
     numbers = f"{table(('channel', *NARROW), rows)}\n\n{ADDS_UP}" if rows else ""
     return f"{facts(head | run)}\n\n{numbers}".rstrip()
+
+
+def _trials_told(found: Experiment) -> str:
+    parts = []
+    for trial in found.trials:
+        rows = [
+            [
+                arm.name,
+                *(getattr(arm.counts, name) for name in COUNTED),
+                f"{arm.rate or 0:.2%} ({arm.low:.2%} to {arm.high:.2%})",
+            ]
+            for arm in trial.arms
+        ]
+        shown = table((trial.channel.value, *COUNTED, "rate"), rows)
+        remedy = f"\n    -> {trial.remedy}" if trial.remedy else ""
+        parts.append(f"{shown}\n\n{trial.says}{remedy}")
+    return "\n\n".join(parts) or "nothing was sent yet"
 
 
 def _findings(found: Preflight) -> dict[str, Any]:

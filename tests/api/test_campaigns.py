@@ -45,8 +45,11 @@ def test_a_draft_comes_back_as_it_was_given(api: Caller, draft: dict[str, Any]) 
     )  # fmt: skip
     assert draft["budget"] == "12.5000"
     assert draft["variants"] == [
-        {"channel": "email", "template_id": 1, "provider_account_id": None}
-    ]
+        {
+            "channel": "email", "template_id": 1, "provider_account_id": None, "name": "A",
+            "weight": 1,
+        }
+    ]  # fmt: skip
     assert api.get(path(draft)) == draft
     assert api.get("/campaigns", status="draft", type="email")["data"] == [draft]
     assert api.get("/campaigns", status="active")["data"] == []

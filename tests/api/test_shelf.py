@@ -8,7 +8,6 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from campaigns.campaign import Campaign, CampaignStatus
-from campaigns.experiment import Arm, Verdict, _arm, _verdict
 from campaigns.run import Run, RunStatus
 from campaigns.shelf import Deed, do_all
 from channels.channel import Channel
@@ -181,7 +180,6 @@ def test_advice_has_its_evidence_and_none_is_given_without(
     api: Caller, make: Factory, sessions: Sessions, clock: ManualClock, campaign: int
 ) -> None:
     assert api.get(f"/campaigns/{campaign}/suggestions")["data"] == []
-    assert api.get(f"/campaigns/{campaign}/experiment") == {"arms": [], "verdict": "no_test"}
     run = completed(sessions, clock, make.client_id, campaign)
     mine = {"run_id": run, "campaign_id": campaign, "template_version_id": 1}
     at = clock.now() + timedelta(hours=6)
@@ -200,18 +198,10 @@ def test_advice_has_its_evidence_and_none_is_given_without(
     assert told["bounced"]["evidence"] == {"bounced": 20, "settled": 50}
     assert told["hour"]["evidence"]["hour"] == 18
     assert api.get(f"/campaigns/{campaign}/engagement")["read"] == 30
-    [arm] = api.get(f"/campaigns/{campaign}/experiment")["arms"]
-    assert (arm["channel"], arm["messages"], arm["clicked"], arm["rate"]) == ("email", 50, 0, 0.0)
-    assert arm["low"] == pytest.approx(0.0)
+    [trial] = api.get(f"/campaigns/{campaign}/experiment")["trials"]
+    [arm] = trial["arms"]
+    assert (trial["channel"], trial["verdict"], trial["leader"]) == ("email", "no_test", None)
+    assert (arm["assigned"], arm["messages"], arm["goals"], arm["rate"]) == (60, 50, 0, 0.0)
+    assert arm["low"] == 0.0
     assert 0.0 < arm["high"] < 0.2
     assert good(api.ask("GET", "/campaigns"))["data"]
-
-
-def test_wordings_differ_only_where_chance_does_not_explain_it() -> None:
-    def arms(*numbers: tuple[int, int]) -> list[Arm]:
-        return [_arm(Channel.EMAIL, at, *one) for at, one in enumerate(numbers)]
-
-    assert _verdict(arms((1000, 100))) is Verdict.NO_TEST
-    assert _verdict(arms((1000, 100), (99, 90))) is Verdict.NOT_ENOUGH_DATA
-    assert _verdict(arms((1000, 100), (1000, 110))) is Verdict.NO_DIFFERENCE
-    assert _verdict(arms((1000, 100), (1000, 200))) is Verdict.DIFFERENCE

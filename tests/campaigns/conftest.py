@@ -24,6 +24,7 @@ from members.member import Member
 
 MakeMember = Callable[..., int]
 MakeCampaign = Callable[..., int]
+MakeTemplate = Callable[..., int]
 Launch = Callable[[int], Run]
 ADAPTERS = {Channel.EMAIL: "smtp", Channel.SMS: "twilio", Channel.PUSH: "fcm"}
 WORDS = {
@@ -73,6 +74,21 @@ def template_ids(sessions: Sessions, clock: ManualClock, client_id: int) -> dict
             ).id
             for channel, words in WORDS.items()
         }
+
+
+@pytest.fixture
+def make_template(sessions: Sessions, clock: ManualClock, client_id: int) -> MakeTemplate:
+    """Write another template for a channel, with other words if given; return its id."""
+    numbers = iter(range(1, 1000))
+
+    def make(channel: Channel, **words: str) -> int:
+        with write(sessions) as session:
+            return create_template(
+                session, clock, client_id=client_id, name=f"{channel} {next(numbers)}",
+                channel=channel, **(words or WORDS[channel]),
+            ).id  # fmt: skip
+
+    return make
 
 
 @pytest.fixture

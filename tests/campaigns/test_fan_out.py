@@ -26,7 +26,7 @@ from core.secret import Vault
 from members.address import AddressState
 from members.member import Member, MemberStatus
 from members.suppression import Scope, Suppression, SuppressionReason
-from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember, hash_of
+from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember, MakeTemplate, hash_of
 from tests.factories import KEY, MovingClock
 
 Log = Callable[[], list[Communication]]
@@ -49,6 +49,35 @@ def test_every_member_gets_one_row_per_channel(
         (mail, Channel.SMS, Status.SKIPPED, Reason.NO_ADDRESS),
     ]
     assert {row.run_id for row in log()} == {run.id}
+
+
+def test_each_member_gets_one_of_several_wordings_by_its_share(
+    make_member: MakeMember, make_campaign: MakeCampaign, make_template: MakeTemplate,
+    start: Launch, expand: Expand, log: Log,
+) -> None:  # fmt: skip
+    for number in range(200):
+        make_member(addresses={"sms": f"+1201555{number:04d}"} if number % 4 else {})
+    words = ({"text": "Hello {{ first_name }}"}, {"text": "{{ last_name }} of {{ tier }}"})
+    variants = [
+        {"channel": "sms", "template_id": make_template(Channel.SMS, **text), "weight": weight}
+        for text, weight in zip(words, (1, 3), strict=True)
+    ]
+    first, again = (start(make_campaign(variants=variants)) for _ in range(2))
+
+    expand()
+
+    one, three = (share["template_version_id"] for share in first.plan["channels"]["sms"]["shares"])
+    got = [
+        {row.member_id: row.template_version_id for row in log() if row.run_id == run.id}
+        for run in (first, again)
+    ]
+    counted = Counter(got[0].values())
+    assert set(counted) == {one, three}
+    assert counted.total() == 200, "who has no number is in the draw, too"
+    assert 30 <= counted[one] <= 70
+    assert got[0] != got[1], "another campaign draws anew"
+    shown = {tuple(sorted(row.merge)) for row in log() if row.status is Status.QUEUED}
+    assert shown == {("first_name", "last_name", "tier")}
 
 
 def test_a_queued_row_holds_all_a_worker_needs(

@@ -1,6 +1,6 @@
 """Mirrors campaigns/plan.py."""
 
-from campaigns.plan import Lane, Plan
+from campaigns.plan import Lane, Plan, Share
 from channels.channel import Channel
 from communications.communication import MessageType
 
@@ -11,7 +11,7 @@ def test_a_plan_is_read_back_as_it_was_written() -> None:
         priority=1,
         lanes=(
             Lane(Channel.EMAIL, 3, 4, ("first_name", "attributes.city")),
-            Lane(Channel.SMS, 5, 6, ()),
+            Lane(Channel.SMS, 5, 6, (), (Share("A", 1, 5), Share("B", 3, 7))),
         ),
     )
 

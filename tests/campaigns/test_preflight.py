@@ -18,7 +18,7 @@ from core.clock import ManualClock
 from core.db import Sessions, read, write
 from members.address import AddressState
 from members.segment import create_segment
-from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember
+from tests.campaigns.conftest import Launch, MakeCampaign, MakeMember, MakeTemplate
 
 Check = Callable[[int], Preflight]
 
@@ -102,6 +102,31 @@ def test_an_account_chosen_by_hand_must_be_active_itself(
         pause_account(session, clock, account_id=chosen, reason="test")
 
     assert blocked(inspect(campaign_id)) == ["no_provider"]
+
+
+def test_several_wordings_of_a_channel_share_a_lane_and_one_warning(
+    make_member: MakeMember,
+    make_campaign: MakeCampaign,
+    make_template: MakeTemplate,
+    inspect: Check,
+) -> None:
+    make_member()
+    unsafe = make_template(Channel.EMAIL, subject="{{ tier }}", html="<p>Hello</p>")
+    ids = [make_template(Channel.EMAIL), make_template(Channel.EMAIL)]
+    variants = [{"channel": "email", "template_id": id, "weight": 2} for id in ids]
+
+    found = inspect(make_campaign(variants=variants))
+
+    assert found.plan is not None
+    (lane,) = found.plan.lanes
+    assert [(share.name, share.weight) for share in lane.shares] == [("A", 2), ("B", 2)]
+    assert lane.shares[0].template_version_id == lane.template_version_id
+    assert lane.fields == ("first_name", "attributes.city")
+    assert sorted(one.code for one in found.warnings) == [
+        "no_client_address", "small_test"
+    ]  # fmt: skip
+    variants[1]["template_id"] = unsafe
+    assert blocked(inspect(make_campaign(variants=variants))) == ["no_unsubscribe"]
 
 
 @pytest.mark.parametrize(("seconds_ago", "codes"), [(61, ["past_schedule"]), (59, []), (-60, [])])

@@ -12,7 +12,7 @@ from communications.errors import AccountNotFoundError
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from core.errors import InvalidError
-from tests.campaigns.conftest import MakeCampaign
+from tests.campaigns.conftest import MakeCampaign, MakeTemplate
 
 
 def test_a_variant_names_its_template_and_account(
@@ -63,11 +63,53 @@ def test_an_account_for_another_channel_is_refused(
     assert caught.value.field == "variants/0/provider_account_id"
 
 
-def test_two_messages_on_one_channel_are_refused(make_campaign: MakeCampaign) -> None:
-    with pytest.raises(CampaignInvalidError) as caught:
-        make_campaign(Channel.SMS, Channel.SMS)
+def test_several_on_one_channel_are_named_by_letters_and_share_its_people(
+    sessions: Sessions, make_campaign: MakeCampaign, make_template: MakeTemplate
+) -> None:
+    first, second, third = (make_template(Channel.SMS) for _ in range(3))
+    campaign_id = make_campaign(
+        variants=[
+            {"channel": "sms", "template_id": first},
+            {"channel": "sms", "template_id": second, "weight": 3},
+            {"channel": "sms", "template_id": third, "name": "short"},
+        ]
+    )
 
-    assert caught.value.field == "variants/1/channel"
+    with read(sessions) as session:
+        found = [(one.name, one.weight) for one in variants_of(session, campaign_id)]
+    assert found == [("A", 1), ("B", 3), ("short", 1)]
+
+
+@pytest.mark.parametrize(
+    ("templates", "changes", "field"),
+    [
+        (5, {}, "variants/4/channel"),
+        (1, {}, "variants/1/template_id"),
+        (2, {"name": "A"}, "variants/1/name"),
+        (2, {"provider_account_id": 1}, "variants/1/provider_account_id"),
+    ],
+)
+def test_what_is_no_fair_test_is_refused(
+    make_campaign: MakeCampaign,
+    make_template: MakeTemplate,
+    account_ids: dict[Channel, int],
+    templates: int,
+    changes: dict[str, Any],
+    field: str,
+) -> None:
+    ids = [make_template(Channel.SMS) for _ in range(templates)]
+    variants: list[dict[str, Any]] = [
+        {"channel": "sms", "template_id": id} for id in (ids if templates > 1 else ids * 2)
+    ]
+    if "provider_account_id" in changes:
+        changes = {"provider_account_id": account_ids[Channel.SMS]}
+    variants[-1] |= changes
+
+    with pytest.raises(CampaignInvalidError) as caught:
+        make_campaign(variants=variants)
+
+    assert caught.value.field == field
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(

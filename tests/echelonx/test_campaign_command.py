@@ -97,6 +97,17 @@ def test_the_columns_that_are_shown_add_up(deed: str, call: Call, campaign: int)
     assert widest <= 100
 
 
+def test_a_campaigns_wordings_are_held_beside_each_other(call: Call, campaign: int) -> None:
+    told = json.loads(
+        call("campaign", "experiment", str(campaign), "--goal", "order", "--json").out
+    )
+    assert (told["goal"], told["trials"][0]["verdict"]) == ("order", "no_test")
+
+    text = call("campaign", "experiment", str(campaign)).out
+    assert "assigned" in text
+    assert "No test: there is one wording." in text
+
+
 def test_the_log_of_one_provider_and_error(call: Call, make: Factory) -> None:
     account = make.account("twilio", Channel.SMS, {})
     failed = {"status": Status.FAILED, "error_code": "30003", "sent_at": None}
