@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate, validates_schema
+from marshmallow import fields, validate, validates_schema
 
 from accounts.figures import figures
 from api import body
@@ -20,7 +20,7 @@ from api.schemas.member import (
     MemberStatisticsSchema,
     NewMemberSchema,
 )
-from api.schemas.page import ChangedQuery, page_of, sort_by
+from api.schemas.page import ChangedQuery, FieldsQuery, page_of, sort_by
 from communications.communication import Reason
 from communications.ledger import skip_queued
 from communications.upcoming import upcoming
@@ -74,7 +74,7 @@ class MembersQuery(ChangedQuery):
             )
 
 
-class SearchQuery(Schema):
+class SearchQuery(FieldsQuery):
     """What to search for."""
 
     q = fields.String(

@@ -16,7 +16,18 @@ ALWAYS = frozenset({"id", "version"})
 """Fields that are shown whatever is asked for."""
 
 
-class PageQuery(Schema):
+class FieldsQuery(Schema):
+    """What is shown of each row."""
+
+    fields_ = fields.String(
+        data_key="fields",
+        load_default=None,
+        validate=validate.Length(max=1000),
+        metadata={"description": "names of fields to show, with commas between; id is always"},
+    )
+
+
+class PageQuery(FieldsQuery):
     """How a list is walked."""
 
     limit = Digits(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
@@ -24,12 +35,6 @@ class PageQuery(Schema):
         load_default=None,
         validate=validate.Length(max=1024),
         metadata={"description": "next_cursor of the page before"},
-    )
-    fields_ = fields.String(
-        data_key="fields",
-        load_default=None,
-        validate=validate.Length(max=1000),
-        metadata={"description": "names of fields to show, with commas between; id is always"},
     )
 
 

@@ -7,7 +7,7 @@ from accounts.user import Role, UserStatus
 from accounts.user_edit import MAX_BULK
 from api.schemas.bulk import OneErrorSchema
 from api.schemas.field import Digits, Instant, id_field
-from api.schemas.page import CreatedQuery, sort_by
+from api.schemas.page import CreatedQuery, FieldsQuery, sort_by
 
 RoleName = validate.OneOf([role.value for role in Role])
 Words = validate.Length(min=1, max=100)
@@ -116,10 +116,14 @@ class UsersQuery(CreatedQuery):
     sort = sort_by("id", "email", "created_at")
 
 
-class FindQuery(Schema):
+class FindQuery(FieldsQuery):
     """What to search for."""
 
-    q = fields.String(required=True, validate=Words)
+    q = fields.String(
+        required=True,
+        validate=Words,
+        metadata={"description": "words that the name or email holds"},
+    )
     limit = Digits(load_default=20, validate=validate.Range(1, 100))
 
 

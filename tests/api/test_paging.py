@@ -1,6 +1,9 @@
 """Mirrors api/paging.py."""
 
 from itertools import product
+from typing import Any
+
+import pytest
 
 from core.clock import ManualClock
 from core.page import encode_cursor
@@ -207,6 +210,20 @@ def test_a_time_that_is_none_is_refused(api: Caller) -> None:
         assert pointers(refused(answer, 422)) == {f"query:/{name}"}
     answer = api.ask("GET", "/communications", updated_since="2026-11-21T12:00:00Z")
     assert pointers(refused(answer, 422)) == {"query:/updated_since"}
+
+
+@pytest.mark.parametrize("room", ["members", "users", "clients"])
+def test_a_search_shows_the_fields_that_are_asked_for(
+    top: Caller, owned: dict[str, Any], room: str
+) -> None:
+    q = {"members": "ana", "users": "top", "clients": "elevate"}[room]
+    (whole, *_) = top.get(f"/{room}/search", q=q)["data"]
+    (found, *_) = top.get(f"/{room}/search", q=q, fields="created_at")["data"]
+
+    assert found.items() <= whole.items()
+    assert {"id", "created_at"} <= found.keys() <= {"id", "created_at", "version"}
+    problem = refused(top.ask("GET", f"/{room}/search", q=q, fields="creatd_at"), 422)
+    assert "created_at" in str(problem["errors"][0]["remedy"])
 
 
 def test_fields_that_are_not_there_are_refused(api: Caller) -> None:
