@@ -1,9 +1,11 @@
 """Bisection: where in a table a moment lies, for tables whose ids rise with time.
 
 Some ten looks into the primary key instead of an index of the time, which every row would pay for.
+A clock that was wrong by up to an hour misleads none of them: the moment looked for is so much
+earlier, or later, that such rows lie within; who asks filters by the time itself.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, func, literal, select, true
@@ -13,6 +15,9 @@ from core.db import BigId
 
 SLACK = 5_000
 """More ids than are written in one chunk: so far may two that write at once be out of order."""
+WRONG = timedelta(hours=1)
+"""So wrong a writer's clock may be. `echelonx doctor` warns of one that is wrong by seconds."""
+RIGHT = timedelta(0)
 
 
 def first_since(
@@ -22,12 +27,14 @@ def first_since(
     moment: datetime,
     *,
     after: int = 0,
+    wrong: timedelta = WRONG,
 ) -> int:
     """Return an id, `after` or beyond, before which no row is as young as `moment`.
 
-    It is at most some thousand ids early. One statement, whatever the table's size.
+    It is at most some thousand ids and twice `wrong` early: a row that is wrong lies that far from
+    one that is wrong the other way. One statement, whatever the table's size.
     """
-    low, _ = _narrowed(session, ids, at, moment, after)
+    low, _ = _narrowed(session, ids, at, moment - 2 * wrong, after)
     return max(after, low - SLACK)
 
 
@@ -37,8 +44,8 @@ def last_before(
     at: InstrumentedAttribute[datetime],
     moment: datetime,
 ) -> int:
-    """Return an id beyond which no row is older than `moment`, at most some thousand ids late."""
-    _, high = _narrowed(session, ids, at, moment, 0)
+    """Return an id beyond which no row is older than `moment`; as near as `first_since`."""
+    _, high = _narrowed(session, ids, at, moment + 2 * WRONG, 0)
     return high + SLACK
 
 

@@ -24,7 +24,7 @@ from accounts.audit import AuditEntry
 from accounts.client import Client
 from communications.communication import Communication
 from communications.status import Status
-from core.bisection import first_since
+from core.bisection import RIGHT, first_since
 from core.clock import Clock
 from core.db import Base, BigId, UtcDateTime
 from core.rows import among
@@ -160,9 +160,10 @@ def _positions(session: Session, client_id: int) -> dict[str, int]:
 def _end(session: Session, model: Any, at: Any, what: Slice) -> int:
     """Return anybody's first younger row: beyond it none is old, before it all are.
 
-    It is looked for by bisection, not through all that others keep for longer.
+    It is looked for by bisection, not through all that others keep for longer. Where a clock was
+    wrong it may be a later one: the caller passes over none that is young.
     """
-    start = first_since(session, model.id, at, what.before, after=what.position)
+    start = first_since(session, model.id, at, what.before, after=what.position, wrong=RIGHT)
     young = select(model.id).where(model.id > start, at >= what.before)
     return session.scalar(young.order_by(model.id).limit(1)) or MAX_ID
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import event, insert
 from sqlalchemy.orm import Session
 
 from accounts.audit import AuditEntry
-from core.bisection import SLACK, first_since
+from core.bisection import RIGHT, SLACK, WRONG, first_since, last_before
 from core.clock import ManualClock
 from core.db import Sessions, write
 
@@ -40,7 +41,7 @@ def test_no_row_before_it_is_as_young_and_it_is_near(
     log: Session, clock: ManualClock, second: int
 ) -> None:
     moment = clock.now() + timedelta(seconds=second)
-    found = first_since(log, AuditEntry.id, AuditEntry.at, moment)
+    found = first_since(log, AuditEntry.id, AuditEntry.at, moment, wrong=RIGHT)
     assert found <= max(second, 0)
     assert found >= min(second, ROWS) - 2 * SLACK - HOLE
 
@@ -63,3 +64,25 @@ def test_it_is_one_statement(log: Session, clock: ManualClock) -> None:
     event.listen(connection, "before_cursor_execute", lambda *given: told.append(given[2]))
     first_since(log, AuditEntry.id, AuditEntry.at, clock.now() + timedelta(seconds=ROWS // 2))
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_missed_where_clocks_were_wrong(
+    session: Session, clock: ManualClock, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.bisection.SLACK", 1)
+    draw = Random(seed)
+    off = WRONG.total_seconds()
+    times = [
+        clock.now() + timedelta(minutes=10 * n, seconds=draw.choice([-off, 0, off, 0]))
+        for n in range(300)
+    ]
+    rows = [{"id": n, "actor": "cli", "action": "a.b", "at": at} for n, at in enumerate(times, 1)]
+    session.execute(insert(AuditEntry), rows)
+    for moment in times[::7]:
+        young = min(n for n, at in enumerate(times, 1) if at >= moment)
+        old = [n for n, at in enumerate(times, 1) if at < moment]
+        first = first_since(session, AuditEntry.id, AuditEntry.at, moment)
+        last = last_before(session, AuditEntry.id, AuditEntry.at, moment)
+        assert young - 40 <= first <= young
+        assert max(old, default=0) <= last <= max(old, default=0) + 40
