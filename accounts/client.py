@@ -175,18 +175,22 @@ def hold(session: Session, *client_ids: int) -> None:
     session.execute(some.with_for_update(key_share=True)).all()
 
 
+TRACKS = Client.settings["tracking"].as_boolean().is_not(False)
+"""What `tracks` says, of a client in a statement."""
+
+
 def tracks(session: Session, client_id: int) -> bool:
     """Say whether a client wants to know of opens and clicks, which it does unless it says no."""
-    return bool(session.get_one(Client, client_id).settings.get("tracking", True))
+    return bool(session.scalar(select(TRACKS).where(Client.id == client_id)))
 
 
-def usable(client_id: Any) -> ColumnElement[bool]:
-    """Return whether a client may use the engine; `client_id` is a column of the statement."""
-    return (
-        exists()
-        .where(Client.id == client_id, Client.deleted_at.is_(None), Client.status.in_(USABLE))
-        .correlate_except(Client)
-    )
+def usable(client_id: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return whether a client may use the engine; `client_id` is a column of the statement.
+
+    With `conditions`, such as TRACKS, whether they are true of it besides.
+    """
+    in_use = (Client.deleted_at.is_(None), Client.status.in_(USABLE))
+    return exists().where(Client.id == client_id, *in_use, *conditions).correlate_except(Client)
 
 
 def clients(session: Session) -> Sequence[Client]:

@@ -33,6 +33,7 @@ from campaigns.errors import (
     NameTakenError,
 )
 from campaigns.field import instant_of, name_of, one_of
+from campaigns.run import untrack
 from campaigns.variant import VariantValues, replace_variants, variants_of
 from channels.channel import Channel
 from core.clock import Clock
@@ -153,7 +154,7 @@ CHANNELS: dict[CampaignType, frozenset[Channel]] = {
 
 LIVE_FIELDS = frozenset(
     {"name", "description", "tags", "budget", "cost_per_message", "expected_revenue",
-     "conversion_goal"}
+     "conversion_goal", "tracking"}
 )  # fmt: skip
 """What may still change after the launch."""
 
@@ -252,6 +253,8 @@ def update_campaign(
             remedy="make a new campaign; what was launched stays as it was launched",
         )
     _apply(session, clock, campaign, changes)
+    if changes.get("tracking") is False:
+        untrack(session, campaign.id)
     campaign.version += 1
     campaign.updated_at = clock.now()
     session.flush()

@@ -4,9 +4,10 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from communications.ledger import untrack_campaign
 from core.db import Base, BigId, Id
 
 
@@ -69,3 +70,16 @@ class Run(Base):
     """When the fan-out reached its end."""
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+
+
+def untrack(session: Session, campaign_id: int) -> None:
+    """Let nothing of a campaign that is not sent yet tell of opens and clicks.
+
+    A run that is being fanned out is waited for: what its chunk queues is seen then, and later
+    chunks follow the new plan.
+    """
+    mine = (Run.campaign_id == campaign_id, Run.status.in_((RunStatus.RUNNING, RunStatus.PAUSED)))
+    for run in session.scalars(select(Run).where(*mine).order_by(Run.id).with_for_update()):
+        run.plan = {**run.plan, "tracked": False}
+    session.flush()
+    untrack_campaign(session, campaign_id)

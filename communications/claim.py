@@ -7,7 +7,7 @@ and after MAX_CRASHES held as poison. One message that kills its worker cannot t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from accounts.client import tracks
 from channels.channel import Channel
 from communications.communication import Communication, MessageType
 from communications.ledger import QUEUED
@@ -80,7 +81,8 @@ def claim(
     """Lease up to `limit` due rows of an account to `owner`, most urgent first, oldest first.
 
     `owner` must be new for every claim: it is what the intent proves itself with. `cursors` (by
-    priority) are moved on; a lane that is found empty starts again from its head.
+    priority) are moved on; a lane that is found empty starts again from its head. What was to be
+    tracked of a client that wants that no longer is not, from here on.
     """
     now = clock.now()
     found: list[Claimed] = []
@@ -99,20 +101,35 @@ def claim(
             found += [_claimed(row) for row in rows]
         if suspect or len(found) >= limit:
             break
-    if found:
-        session.execute(
-            update(C)
-            .where(among(session, C.id, [row.id for row in found]))
-            .values(
-                token=C.token + 1,
-                tries=C.tries + 1,
-                crashes=C.crashes + case((C.lease_until.is_not(None), 1), else_=0),
-                owner=owner,
-                lease_until=now + timedelta(seconds=lease_seconds),
-            )
-            .execution_options(synchronize_session=False)
+    return _leased(session, found, owner, now + timedelta(seconds=lease_seconds))
+
+
+def _leased(session: Session, found: list[Claimed], owner: str, until: datetime) -> list[Claimed]:
+    """Write the lease, and return the rows as they are then."""
+    if not found:
+        return found
+    silent = _silent(session, found)
+    untracked = {"tracked": case((C.client_id.in_(silent), False), else_=C.tracked)}
+    session.execute(
+        update(C)
+        .where(among(session, C.id, [row.id for row in found]))
+        .values(
+            token=C.token + 1,
+            tries=C.tries + 1,
+            crashes=C.crashes + case((C.lease_until.is_not(None), 1), else_=0),
+            owner=owner,
+            lease_until=until,
+            **(untracked if silent else {}),
         )
-    return found
+        .execution_options(synchronize_session=False)
+    )
+    return [replace(one, tracked=False) if one.client_id in silent else one for one in found]
+
+
+def _silent(session: Session, found: Sequence[Claimed]) -> list[int]:
+    """Return which clients of tracked rows want nothing tracked: one short look a claim."""
+    clients = {one.client_id for one in found if one.tracked}
+    return sorted(one for one in clients if not tracks(session, one))
 
 
 def _crashes(row: Any) -> int:

@@ -7,7 +7,7 @@ and the claim in its WHERE; a row it does not touch was decided by somebody else
 Invariants
     1. INTEND happens only to a queued row under a live lease of this very claim, that is not held,
        not expired, not suppressed, and consented to where consent is needed (law 4), of a client
-       that may use the engine.
+       that may use the engine, and that wants it tracked if it is.
     2. A refusal or a decision not to send closes a row only when no earlier attempt of it is open;
        otherwise it is unknown again (`closed`): the earlier copy may have arrived.
 
@@ -24,12 +24,13 @@ from sqlalchemy import (
     case,
     exists,
     literal_column,
+    null,
     or_,
     update,
 )
 from sqlalchemy.orm import Session
 
-from accounts.client import usable
+from accounts.client import TRACKS, usable
 from channels.channel import Channel
 from communications.communication import Communication, MessageType, Reason
 from communications.news import changed
@@ -116,7 +117,7 @@ def intend(
             ~_suppressed(),
             _consented(),
             ~_deleted(),
-            usable(C.client_id),
+            usable(C.client_id, or_(~C.tracked, TRACKS)),
         )
         .values(status=target, lease_until=now + timedelta(seconds=lease_seconds), updated_at=now)
         .returning(C.id)
@@ -257,6 +258,29 @@ def free_run(session: Session, run_id: int, *, why: str = "paused") -> int:
         update(C)
         .where(C.run_id == run_id, IN_PROGRESS, C.held == why)
         .values(held=None)
+        .returning(C.id)
+        .execution_options(synchronize_session=False)
+    )
+    return over_deadlocks(session, lambda: len(session.execute(statement).all()))
+
+
+def untrack_campaign(session: Session, campaign_id: int) -> int:
+    """Let a campaign's queued rows tell of no opens and clicks; return how many.
+
+    Effective at once, also for rows a worker has claimed: they are its own no longer, and rendered
+    anew. What is on the wire at that moment is as it was rendered, and goes again untracked should
+    it come back unsent.
+    """
+    claimed = and_(QUEUED, C.owner.is_not(None))
+    statement = (
+        update(C)
+        .where(C.campaign_id == campaign_id, IN_PROGRESS, C.tracked)
+        .values(
+            tracked=False,
+            owner=case((QUEUED, null()), else_=C.owner),
+            lease_until=case((QUEUED, null()), else_=C.lease_until),
+            tries=C.tries - case((claimed, 1), else_=0),
+        )
         .returning(C.id)
         .execution_options(synchronize_session=False)
     )
