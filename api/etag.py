@@ -11,7 +11,7 @@ Invariant
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,8 @@ class Editable:
 
     model: type[Base]
     columns: tuple[str, ...] = ()
+    first: Callable[[Session, int], None] | None = None
+    """What whoever edits it takes of the client before any row."""
 
     def which(self, id: int) -> Any:
         """Return the clause that finds the one the caller may see; for 0, the caller's own."""
@@ -75,6 +77,8 @@ class Editable:
 
     def lock(self, session: Session, id: int) -> None:
         """Let nobody else change it until this transaction ends; SQLite has one writer anyway."""
+        if self.first is not None:
+            self.first(session, client_id())
         one = select(1).select_from(self.model).where(self.which(id))
         session.execute(one.with_for_update(key_share=True))
 
@@ -105,23 +109,13 @@ class EditableWhole(Editable):
         hold(session, client_id())
 
 
-@dataclass(frozen=True, slots=True)
-class EditableMember(Editable):
-    """A member: whoever edits members takes their client's turn before any row."""
-
-    def lock(self, session: Session, id: int) -> None:
-        """Let nobody else change it until this transaction ends."""
-        take_turn(session, client_id())
-        Editable.lock(self, session, id)
-
-
 _USER = Editable(User, ("email", "full_name", "preferences", "status", "updated_at"))
 EDITABLE: dict[str, Editable] = {
-    "member_id": EditableMember(Member, ("version",)),
-    "segment_id": Editable(Segment),
-    "template_id": Editable(Template, ("name", "updated_at")),
-    "campaign_id": Editable(Campaign, ("version", "status", "scheduled_at")),
-    "journey_id": Editable(Journey, ("revision",)),
+    "member_id": Editable(Member, ("version",), take_turn),
+    "segment_id": Editable(Segment, first=hold),
+    "template_id": Editable(Template, ("name", "updated_at"), hold),
+    "campaign_id": Editable(Campaign, ("version", "status", "scheduled_at"), hold),
+    "journey_id": Editable(Journey, ("revision",), hold),
     "provider_id": Editable(ProviderAccount),
     "key_id": Editable(ApiKey),
     "user_id": _USER,

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.client import hold
 from accounts.news import News
 from accounts.outbox import Fact, publish
 from campaigns.audience import audience_of
@@ -207,6 +208,7 @@ def create_campaign(
     the field, NameTakenError, or a NotFoundError for a template, segment or provider account.
     """
     now = clock.now()
+    hold(session, client_id)  # segments keep the names its audience says (usage.py)
     campaign = Campaign(
         client_id=client_id, created_by=created_by, created_at=now, updated_at=now, version=1
     )
@@ -239,6 +241,8 @@ def update_campaign(
     With `version`, raises CampaignChangedError when somebody else changed it since; raises
     CampaignStateError for a field that is fixed once launched, else as create_campaign.
     """
+    if "target_audience" in changes:
+        hold(session, client_id)  # segments keep the names it says (usage.py)
     campaign = in_hand(session, client_id, campaign_id)
     if version is not None and version != campaign.version:
         raise CampaignChangedError(

@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from accounts.client import hold
 from campaigns.errors import TemplateInUseError
 from campaigns.field import name_of
 from campaigns.journeys.naming import journeys_saying
@@ -17,6 +18,7 @@ def rename_template(
     Raises TemplateNotFoundError, InvalidError, NameTakenError, or TemplateInUseError while a
     journey sends it: versions never change, so what they name keeps its name.
     """
+    hold(session, client_id)  # whoever publishes a journey does: it is seen here, or sees the name
     found = template(session, client_id, template_id)
     name = name_of(name)
     if name == found.name:

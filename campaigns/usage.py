@@ -1,6 +1,9 @@
 """Usage: what uses a segment, what an edit of it would do, and edits that keep its users whole.
 
 A campaign uses a segment by its id or in its rule. Runs under way use none: they froze theirs.
+
+Whoever names a segment anew, deletes it, or writes down what names one holds the client first: a
+name that is written down while it changes is either the new one, or refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +14,7 @@ from typing import Any
 from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
+from accounts.client import hold
 from campaigns.audience import frozen
 from campaigns.campaign import Campaign, CampaignStatus, ScheduleType
 from campaigns.journeys.naming import journeys_naming
@@ -141,6 +145,7 @@ def change(
     Raises SegmentNotFoundError, SegmentInUseError for a name that a published journey uses, and
     what members.segment.update_segment raises.
     """
+    hold(session, client_id)
     segment = find_segment(session, client_id, segment_id)
     old = segment.name
     if name is not None and name.strip() != old:
@@ -158,6 +163,7 @@ def delete(session: Session, clock: Clock, *, client_id: int, segment_id: int) -
 
     Runs under way keep the rule they froze; stays of a tracked one end.
     """
+    hold(session, client_id)
     segment = find_segment(session, client_id, segment_id)
     uses = usage(session, client_id=client_id, segment_id=segment_id)
     if uses:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from accounts.client import hold
 from core.clock import Clock
 from core.condition.ast import Condition, InSegment
 from core.condition.check import ConditionError
@@ -117,6 +118,7 @@ def create_segment(
     A static one begins empty (members.pin.freeze fills it); its rule says where it came from.
     Raises ConditionError for a rule that cannot be understood, SegmentNameTakenError.
     """
+    hold(session, client_id)  # those that the rule names keep their names until it is written
     segment = Segment(
         client_id=client_id,
         name=_free_name(session, client_id, name, None),
@@ -146,6 +148,7 @@ def update_segment(
     above this layer, so people rename through campaigns.usage.change. Raises ConditionError,
     SegmentNameTakenError, or SegmentKindError for a rule of a static segment.
     """
+    hold(session, segment.client_id)
     if name is not None:
         name = _free_name(session, segment.client_id, name, segment.id)
         _rename_within(session, segment, name)

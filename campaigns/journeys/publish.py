@@ -8,7 +8,7 @@ Invariants
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from accounts.client import Client
+from accounts.client import hold
 from campaigns.campaign import Campaign, CampaignStatus, CampaignType, ScheduleType
 from campaigns.errors import (
     JourneyChangedError,
@@ -175,11 +175,11 @@ def archive(session: Session, clock: Clock, *, client_id: int, journey_id: int) 
 def locked(session: Session, client_id: int, journey_id: int) -> Journey:
     """Return a journey that nobody else changes until the transaction ends.
 
-    Nor is another of the client's: what is listened for is one list. Hearing takes client and
-    journey in the same order.
+    Nor is another of the client's, nor the name of a segment or template: what is listened for is
+    one list, and what is named must be there. Hearing takes client and journey in the same order.
     """
     journey(session, client_id, journey_id)
-    session.execute(select(Client.id).where(Client.id == client_id).with_for_update(key_share=True))
+    hold(session, client_id)
     query = select(Journey).where(Journey.id == journey_id).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one()
 

@@ -1,7 +1,10 @@
 """Mirrors campaigns/journeys/publish.py: drafts, versions, pauses, and what is listened for."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from campaigns.errors import (
     JourneyStateError,
     NameTakenError,
     PublishBlockedError,
+    TemplateInUseError,
 )
 from campaigns.journeys.enrolment import EnrolmentStatus
 from campaigns.journeys.enter import Entry, enter
@@ -29,6 +33,7 @@ from campaigns.journeys.publish import (
     save_draft,
 )
 from campaigns.journeys.text import parse
+from campaigns.renaming import rename_template
 from core.db import read, write
 from members.consent import ConsentState, Word, record_many
 from members.errors import SegmentInUseError
@@ -36,6 +41,8 @@ from members.member import Member, MemberStatus
 from members.segment import create_segment
 from members.signal import listened
 from tests.campaigns.journeys.conftest import Shop
+from tests.conftest import only_postgresql
+from tests.waiting import until_waiting
 
 DAY = timedelta(days=1)
 TEXT = """
@@ -351,3 +358,59 @@ def test_a_call_of_a_journey_that_does_not_exist_is_refused(ready: Shop) -> None
         ready.publish('journey "Caller"\n  when asked\n  call "Welcom"\n')
     found = [(one.code, one.remedy) for one in refused.value.findings]
     assert found == [("no_journey", "did you mean “Welcome”?")]
+
+
+RENAMING: dict[str, Callable[[Any, Any, int], object]] = {
+    "template": lambda session, clock, client_id: rename_template(
+        session, clock, client_id=client_id, template_id=1, name="other"
+    ),
+    "segment": lambda session, clock, client_id: usage.change(
+        session, clock, client_id=client_id, segment_id=1, name="Other"
+    ),
+    "no segment": lambda session, clock, client_id: usage.delete(
+        session, clock, client_id=client_id, segment_id=1
+    ),
+}
+NAMING = 'journey "J"\n  when enters segment "VIP"\n  send email "hello"\n'
+
+
+@pytest.fixture
+def naming(ready, sessions, clock, client_id) -> int:
+    """A draft that names a segment and a template."""
+    with write(sessions) as session:
+        create_segment(session, clock, client_id=client_id, name="VIP", rule='tier = "elite"')
+        return create_journey(session, clock, client_id=client_id, text=NAMING).id
+
+
+@pytest.mark.parametrize("what", RENAMING)
+@only_postgresql  # on SQLite one writes at a time
+def test_what_is_being_published_is_not_renamed(naming, sessions, clock, client_id, what) -> None:
+    def rename() -> None:
+        with write(sessions) as session:
+            RENAMING[what](session, clock, client_id)
+
+    with ThreadPoolExecutor(1) as pool:
+        with write(sessions) as session:
+            publish(session, clock, client_id=client_id, journey_id=naming)
+            renamed = pool.submit(rename)
+            until_waiting(session, renamed)
+        with pytest.raises((TemplateInUseError, SegmentInUseError), match="J"):
+            renamed.result()
+
+
+@pytest.mark.parametrize("what", RENAMING)
+@only_postgresql  # on SQLite one writes at a time
+def test_what_is_being_renamed_is_not_published_by_its_old_name(
+    naming, sessions, clock, client_id, what
+) -> None:
+    def go_live() -> None:
+        with write(sessions) as session:
+            publish(session, clock, client_id=client_id, journey_id=naming)
+
+    with ThreadPoolExecutor(1) as pool:
+        with write(sessions) as session:
+            RENAMING[what](session, clock, client_id)
+            published = pool.submit(go_live)
+            until_waiting(session, published)
+        with pytest.raises(PublishBlockedError):
+            published.result()
