@@ -1,6 +1,9 @@
 """Schema: whether the database has the tables this code needs, and giving it them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
+from threading import Event
 
 from alembic import command
 from alembic.config import Config
@@ -12,6 +15,7 @@ from core.errors import ConflictError
 
 LOCK = 0x45584C58
 """`EXLX`: the PostgreSQL advisory lock under which one process migrates."""
+ASK_SECONDS = 0.2
 LOCK_TIMEOUT = "5s"
 """A migration that cannot have its table at once gives up, rather than hold up every query."""
 
@@ -48,18 +52,45 @@ def current(engine: Engine) -> str | None:
 def migrate(engine: Engine) -> str:
     """Bring the database to the newest step, keeping its data; return it. Doing it again is free.
 
-    Two processes may start it at once: the second waits for the first.
+    Each step is a transaction on PostgreSQL, and indexes of big tables are built while others write
+    (migrations/beside.py): one that was broken off goes on where it was. Two processes may start it
+    at once: the second waits for the first.
     """
     if current(engine) == head():
         return head()
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            connection.execute(
-                text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT}
-            )
-        command.upgrade(configuration(connection), "head")
+    if engine.dialect.name != "postgresql":
+        with engine.begin() as connection:
+            command.upgrade(configuration(connection), "head")
+        return head()
+    with engine.connect() as connection, _alone(connection):
+        config = configuration(connection)
+        config.attributes["beside"] = True
+        command.upgrade(config, "head")
     return head()
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Be the only one to migrate, with a connection that has no transaction yet.
+
+    Who waits asks again and again: one that waited in a statement would keep a snapshot, for whose
+    end whoever builds an index waits.
+    """
+    lock = {"lock": LOCK}
+    while True:
+        free = connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), lock)
+        connection.rollback()
+        if free:
+            break
+        Event().wait(ASK_SECONDS)
+    try:
+        connection.execute(
+            text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": LOCK_TIMEOUT}
+        )
+        connection.commit()
+        yield
+    finally:
+        connection.invalidate()  # the lock and the settings end with it
 
 
 def require(engine: Engine) -> None:

@@ -32,6 +32,7 @@ context.configure(
     render_as_batch=True,  # SQLite cannot alter most things in place
     render_item=plain,
     user_module_prefix="sa.",
+    transaction_per_migration=True,  # each step is kept, whatever becomes of the next
 )
 with context.begin_transaction():
     context.run_migrations()

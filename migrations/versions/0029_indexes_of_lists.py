@@ -1,11 +1,12 @@
 """Find by index what is new, what changed and what went wrong: it was looked for in whole tables.
 
-Runs beside: workers of 0028. Takes some seconds for a million rows of members and communications,
-in which nobody writes these on PostgreSQL.
+Runs beside: workers of 0028. Takes some seconds for a million rows of members and communications.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from migrations.beside import create_index
 
 revision = "0029"
 down_revision = "0028"
@@ -25,12 +26,12 @@ PARTIAL = (("ix_communications_reason", "reason"), ("ix_communications_error", "
 def upgrade() -> None:
     """Go forward."""
     for table, columns in WHOLE:
-        op.create_index(_name(table, columns), table, columns)
+        create_index(table, _name(table, columns), columns)
     for name, column in PARTIAL:
         given = sa.column(column).is_not(None)
-        op.create_index(
-            name,
+        create_index(
             "communications",
+            name,
             ["client_id", column, "id"],
             sqlite_where=given,
             postgresql_where=given,

@@ -7,8 +7,12 @@ Runs beside: workers of 0033. Takes about a minute for a million messages, in wh
 communications on PostgreSQL.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
+
+from migrations.beside import create_index, replace_index
 
 revision = "0034"
 down_revision = "0033"
@@ -203,6 +207,7 @@ FILL = """
 
 def upgrade() -> None:
     """Go forward."""
+    _beside()
     big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "message_days",
@@ -231,22 +236,26 @@ def upgrade() -> None:
     _index("message_days", "apart", "NOT joined", "id")
     for columns in (("client_id", "day"), ("client_id", "campaign_id"), ("run_id",)):
         op.create_index("_".join(("ix_message_days", *columns)), "message_days", columns)
-    op.drop_index(CAMPAIGN, "communications")
-    _index("communications", "campaign", GIVEN, "client_id", "campaign_id", "id")
+
+def _beside() -> None:
+    """Build the indexes of big tables, while others write."""
     for name, given, *columns in PARTS:
-        _index("communications", name, given, *columns)
-    for other in OTHERS:
-        _index(*other)
+        create_index("communications", f"ix_communications_{name}", columns, **_where(given))
+    for table, name, given, *columns in OTHERS:
+        create_index(table, f"ix_{table}_{name}", columns, **_where(given))
     for table, *columns in WHOLE:
         name = "_".join(("ix", table, *columns))
-        op.create_index(name, table, columns, postgresql_ops=PATTERNS)
+        create_index(table, name, columns, postgresql_ops=PATTERNS)
+    columns = ["client_id", "campaign_id", "id"]
+    replace_index("communications", CAMPAIGN, columns, **_where(GIVEN))
 
 
 def _index(table: str, name: str, given: str, *columns: str) -> None:
-    where = sa.text(given)
-    op.create_index(
-        f"ix_{table}_{name}", table, columns, sqlite_where=where, postgresql_where=where
-    )
+    op.create_index(f"ix_{table}_{name}", table, columns, **_where(given))
+
+
+def _where(given: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(given), "postgresql_where": sa.text(given)}
 
 
 def downgrade() -> None:

@@ -1,11 +1,12 @@
 """Find users by what their names and email hold by index: it was looked for in all of them.
 
-Runs beside: workers of 0035. Takes half a minute for 200,000 users, in which nobody writes users on
-PostgreSQL.
+Runs beside: workers of 0035. Takes half a minute for 200,000 users.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from migrations.beside import create_index
 
 revision = "0036"
 down_revision = "0035"
@@ -25,16 +26,16 @@ NAME = "lower(full_name) text_pattern_ops"
 
 def upgrade() -> None:
     """Go forward."""
-    op.create_index(
-        "ix_users_email_begins",
+    create_index(
         "users",
+        "ix_users_email_begins",
         ["email"],
         postgresql_ops={"email": "varchar_pattern_ops"},
     )
     if op.get_bind().dialect.name == "postgresql":
         op.execute(FUNCTION)
-        op.create_index("ix_users_parts", "users", [sa.text(PARTS)], postgresql_using="gin")
-        op.create_index("ix_users_name_begins", "users", [sa.text(NAME)])
+        create_index("users", "ix_users_parts", [sa.text(PARTS)], postgresql_using="gin")
+        create_index("users", "ix_users_name_begins", [sa.text(NAME)])
 
 
 def downgrade() -> None:

@@ -6,6 +6,8 @@ Runs beside: workers of 0039.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.beside import replace_index
+
 revision = "0040"
 down_revision = "0039"
 branch_labels = None
@@ -27,5 +29,4 @@ def downgrade() -> None:
 
 
 def _index(*columns: str) -> None:
-    op.drop_index(NAME, "communications")
-    op.create_index(NAME, "communications", columns, sqlite_where=GIVEN, postgresql_where=GIVEN)
+    replace_index("communications", NAME, columns, sqlite_where=GIVEN, postgresql_where=GIVEN)

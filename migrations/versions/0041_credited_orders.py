@@ -6,6 +6,8 @@ Runs beside: workers of 0040.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.beside import create_index
+
 revision = "0041"
 down_revision = "0040"
 branch_labels = None
@@ -18,7 +20,7 @@ GIVEN = sa.text("communication_id IS NOT NULL")
 
 def upgrade() -> None:
     """Go forward."""
-    op.create_index(NAME, "orders", COLUMNS, sqlite_where=GIVEN, postgresql_where=GIVEN)
+    create_index("orders", NAME, COLUMNS, sqlite_where=GIVEN, postgresql_where=GIVEN)
 
 
 def downgrade() -> None:

@@ -6,6 +6,8 @@ Runs beside: workers of 0041.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.beside import create_index
+
 revision = "0042"
 down_revision = "0041"
 branch_labels = None
@@ -17,7 +19,7 @@ GIVEN = sa.text("deleted_at IS NULL")
 
 def upgrade() -> None:
     """Go forward."""
-    op.create_index(NAME, "members", ["client_id"], sqlite_where=GIVEN, postgresql_where=GIVEN)
+    create_index("members", NAME, ["client_id"], sqlite_where=GIVEN, postgresql_where=GIVEN)
 
 
 def downgrade() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +13,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, Table, inspect, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from core.db import open_engine
 from echelonx import schema
 from echelonx.tables import METADATA
 from tests.conftest import only_postgresql
+from tests.waiting import until_waiting
 
+AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PARTITION = re.compile(r"events_(default|\d{4}_\d{2})").fullmatch
 
 
@@ -99,7 +104,7 @@ def test_workers_of_the_step_before_go_on_while_a_step_is_taken(empty: Engine) -
 def test_what_was_emptied_before_there_was_a_mark_is_marked(empty: Engine) -> None:
     with empty.begin() as connection:
         command.upgrade(schema.configuration(connection), "0029")
-        at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        at = AT
         add(connection, "clients", at, id=1)
         mark = {"client_id": 1, "name": "message_content", "position": 3, "done_at": at}
         add(connection, "retention_marks", at, **mark)
@@ -118,7 +123,7 @@ def test_what_was_emptied_before_there_was_a_mark_is_marked(empty: Engine) -> No
 def test_what_machines_did_before_it_was_noted_is_noted_and_counted(empty: Engine) -> None:
     with empty.begin() as connection:
         command.upgrade(schema.configuration(connection), "0038")
-        at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        at = AT
         add(connection, "clients", at, id=1)
         for id in (1, 2, 3):
             told = {"channel": "email", "direction": "outbound", "status": "sent", "merge": {}}
@@ -149,6 +154,71 @@ def test_what_machines_did_before_it_was_noted_is_noted_and_counted(empty: Engin
 
     assert rows == [(1, True, False), (2, True, True), (3, False, False)]
     assert counted == ((None,) * 3 if empty.dialect.name == "sqlite" else (3, 2, 1))
+
+
+BUILDING = text("""
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
+""")
+BROKEN = text("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+
+
+@pytest.fixture
+def busy(empty: Engine) -> Engine:
+    """A database of the step before those that index big tables, with something in it."""
+    with empty.begin() as connection:
+        command.upgrade(schema.configuration(connection), "0028")
+        add(connection, "clients", AT, id=1)
+        add(connection, "members", AT, id=1, client_id=1, member_id="m1")
+    return empty
+
+
+@only_postgresql  # SQLite has one writer
+def test_others_write_while_big_tables_are_indexed(busy: Engine) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with Session(busy) as session:
+            add(session.connection(), "members", AT, id=2, client_id=1, member_id="m2")
+            migrating = pool.submit(schema.migrate, busy)
+            until_waiting(session, migrating)  # for this one; and nobody waits for it
+            with busy.begin() as other:
+                other.execute(text("SET LOCAL lock_timeout = '1s'"))
+                add(other, "members", AT, id=3, client_id=1, member_id="m3")
+            session.commit()
+        assert migrating.result() == schema.head()
+
+    with busy.connect() as connection:
+        assert connection.scalars(text("SELECT id FROM members ORDER BY id")).all() == [1, 2, 3]
+        assert connection.scalars(BROKEN).all() == []
+
+
+@only_postgresql  # SQLite builds all in one transaction
+def test_a_build_that_broke_off_is_done_again(busy: Engine) -> None:
+    with ThreadPoolExecutor(1) as pool, Session(busy) as session:
+        add(session.connection(), "communications", AT, id=1, client_id=1, channel="sms")
+        migrating = pool.submit(schema.migrate, busy)
+        until_waiting(session, migrating)
+        with busy.connect() as other:
+            pid = other.scalars(BUILDING).one()
+            other.execute(text("SELECT pg_cancel_backend(:pid)"), {"pid": pid})
+        with pytest.raises(OperationalError, match="cancel"):
+            migrating.result()
+        session.commit()
+    with busy.connect() as connection:
+        assert connection.scalars(BROKEN).all() == ["ix_communications_client_id_created_at_id"]
+    assert schema.current(busy) == "0028"
+
+    assert schema.migrate(busy) == schema.head()
+    with busy.connect() as connection:
+        assert connection.scalars(BROKEN).all() == []
+        context = MigrationContext.configure(connection, opts={"include_name": is_whole})
+        assert compare_metadata(context, METADATA) == []
+
+
+@only_postgresql  # SQLite locks the file
+def test_who_comes_second_waits_and_is_in_nobodys_way(busy: Engine) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(schema.migrate, busy) for _ in range(2)]
+        assert {one.result() for one in both} == {schema.head()}
 
 
 FILLER: dict[type, object] = {str: "x", int: 0, bool: False, object: {}, Decimal: 0}
