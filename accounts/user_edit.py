@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from accounts.client import hold
 from accounts.invitation import revoke_of, revoke_to
+from accounts.last_admin import hold_theirs, keep_an_admin
 from accounts.permission import RANKS, allowed, checked_actions, may_give
 from accounts.profile import PROFILE, read_profile
 from accounts.session import end_access
@@ -317,7 +318,7 @@ def _set_role(session: Session, clock: Clock, editor: Editor, seen: Seen, role: 
         return
     if editor.client_id is None:
         raise InvalidError("say at which client", field="role")
-    _keep_an_admin(session, seen, editor.client_id)
+    keep_an_admin(session, seen, editor.client_id)
     if user.role is Role.SUPER_ADMIN:
         _stop(session, clock, user_id=user.id)
     elif RANKS[role] < RANKS[seen.role]:
@@ -334,7 +335,7 @@ def _set_status(
     if status is not UserStatus.ACTIVE:
         for client_id, _ in seen.roles:
             if at in (None, client_id):
-                _keep_an_admin(session, seen, client_id)
+                keep_an_admin(session, seen, client_id)
         _stop(session, clock, user_id=user.id, client_id=at)
     elif at is not None and user.status in STOPPED:
         raise ForbiddenError(
@@ -355,35 +356,12 @@ def _hold_clients(
 ) -> None:
     """Hold every client that a change may take an admin from."""
     if HERE & values.keys():
-        admins = (pair for seen in several for pair in seen.roles if pair[1] is Role.ADMIN)
-        hold(session, *{where for where, _ in admins if editor.sees in (None, where)})
-
-
-def _keep_an_admin(session: Session, seen: Seen, client_id: int) -> None:
-    """Refuse to take away the only admin a client has; the caller holds the client."""
-    if (client_id, Role.ADMIN) not in seen.roles:
-        return
-    able = (
-        select(User.id)
-        .join(ClientRole, User.id == ClientRole.user_id)
-        .where(
-            ClientRole.client_id == client_id,
-            ClientRole.role == Role.ADMIN,
-            ClientRole.status == UserStatus.ACTIVE,
-            User.status == UserStatus.ACTIVE,
-            User.deleted_at.is_(None),
-        )
-    )
-    if set(session.scalars(able)) == {seen.user.id}:
-        raise ConflictError(
-            f"this is the last admin of client {client_id}",
-            remedy="make somebody else an admin there first",
-        )
+        hold_theirs(session, several, editor.sees)
 
 
 def _leave(session: Session, clock: Clock, seen: Seen, client_id: int) -> None:
     """End a user's role at a client, and their access there."""
-    _keep_an_admin(session, seen, client_id)
+    keep_an_admin(session, seen, client_id)
     mine = (ClientRole.user_id == seen.user.id, ClientRole.client_id == client_id)
     session.execute(delete(ClientRole).where(*mine))
     _stop(session, clock, user_id=seen.user.id, client_id=client_id)
