@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 PYTEST ?= $(BIN)/python -m pytest
+EXPLORE := --hypothesis-profile=explore --randomly-seed=default
 # Tests start many processes; where nothing compiled is kept, each compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
 SDK := .sdk
-.PHONY: help setup demo run test chaos sdk lint check bench lock clean
+.PHONY: help setup demo run test explore chaos sdk lint check bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,11 +42,15 @@ demo: .venv/.runtime ## import 2,418 people, launch a campaign, watch it land
 run: .venv/.runtime ## web, scheduler and workers in one process
 	@$(BIN)/echelonx run $(ARGS)
 
+test: export PYTHONHASHSEED = 0
 test: .venv/.dev ## run the tests (on PostgreSQL too, where it can be reached)
 	@$(PYTEST) -n 2 $(ARGS)
 
+explore: .venv/.dev ## run the tests with new examples in a new order: may find what `make test` does not
+	@$(PYTEST) -n 2 $(EXPLORE) $(ARGS)
+
 chaos: .venv/.dev ## kill, freeze and cut off everything at full size (about an hour; CHAOS=file for its numbers)
-	@ECHELONX_TEST_CHAOS=$(abspath $(or $(CHAOS),chaos.jsonl)) $(PYTEST) tests/faults tests/api/test_walls.py $(ARGS)
+	@ECHELONX_TEST_CHAOS=$(abspath $(or $(CHAOS),chaos.jsonl)) $(PYTEST) $(EXPLORE) tests/faults tests/api/test_walls.py $(ARGS)
 
 sdk: .venv/.dev ## run Segment's own libraries against the collector (from npm and PyPI)
 	@mkdir -p $(SDK)/node

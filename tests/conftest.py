@@ -19,11 +19,13 @@ from accounts.client import Client
 from core.clock import ManualClock
 from core.db import Sessions, open_engine, write
 from echelonx.tables import METADATA
+from tests import chance
 from tests.kept import install, share
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 LOCAL_PG = "postgresql://postgres@127.0.0.1:5432/postgres"
 install()
+chance.install()
 
 
 def _reachable(url: str) -> str | None:

@@ -106,7 +106,7 @@ class TestFastPath:
         | {"attributes.two words": VALUES},
     )
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(source=SOURCES, merge=MERGE)
     def test_it_equals_plain_liquid(self, source: str, merge: dict[str, Any]) -> None:
         if not source.strip():

@@ -250,7 +250,7 @@ def test_the_log_agrees_with_the_provider_whatever_happens(
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=40, deadline=None,
+            max_examples=EXAMPLES, stateful_step_count=40,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

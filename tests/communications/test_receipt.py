@@ -128,8 +128,7 @@ def test_any_order_gives_the_same_row(order, accepted, apply, row, clock) -> Non
 
 @settings(
     max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data())
 def test_batching_and_shuffling_change_nothing(data, accepted, apply, row, clock) -> None:

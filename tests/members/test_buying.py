@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.minimise import minimise
@@ -96,7 +96,6 @@ people = st.builds(
 
 
 @given(people, st.floats(1, 1000))
-@settings(deadline=None)
 def test_what_is_expected_is_possible(one: Purchases, horizon: float) -> None:
     seen = future(RATES, AMOUNTS, one, horizon)
 

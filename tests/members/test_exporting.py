@@ -110,7 +110,7 @@ def state(sessions, client: int) -> list[tuple]:
         ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(people=st.lists(PEOPLE, min_size=1, max_size=4))
 def test_importing_an_export_makes_the_same_people(
     people, sessions, clock, export, tmp_path

@@ -357,7 +357,7 @@ SIGNS = ('"', '""', '"x', ",", ";", "\n", "\r\n", "\x00", " ", "'", "\\", "\t")
 PIECES = st.sampled_from(WORDS + SIGNS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(text=st.lists(PIECES, max_size=30).map("".join))
 def test_whatever_a_file_holds_its_sums_equal_its_rows(text, load) -> None:
     load(HEAD + text)

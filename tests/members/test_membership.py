@@ -236,7 +236,7 @@ def test_a_rule_that_cannot_be_evaluated_keeps_no_other_from_it(
     assert stays(sessions) == [(one, Cause.START, None)]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_stays_always_equal_the_rule(
     data: st.DataObject, sessions: Sessions, clock: ManualClock, make: Factory

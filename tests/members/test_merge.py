@@ -318,8 +318,7 @@ CHANGING = {"version", "updated_at"}
 
 @settings(
     max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(HealthCheck),
 )
 @given(kept=PERSON, gone=PERSON, related=st.sampled_from(["", "up", "down"]))
 def test_merge_then_undo_changes_nothing(

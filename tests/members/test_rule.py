@@ -25,7 +25,7 @@ def made(sessions, client_id) -> World:
     return world(sessions, client_id)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(rules=st.lists(conditions(), min_size=1, max_size=4), persons=crowds())
 def test_text_sql_and_memory_mean_the_same_members(rules, persons, made, sessions) -> None:
     with sessions() as session:

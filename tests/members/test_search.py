@@ -88,7 +88,7 @@ def test_a_deleted_member_is_not_found(make, sessions, clock, client_id) -> None
         assert search(session, client_id, "gone") == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(word=st.text("abcdefghijklmnop", min_size=4, max_size=12), data=st.data())
 def test_a_word_with_one_letter_wrong_is_a_neighbour(word, data) -> None:
     place = data.draw(st.integers(0, len(word) - 1))

@@ -210,8 +210,7 @@ EVENTS = st.lists(
 
 @settings(
     max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # emptied by the test itself
+    suppress_health_check=list(HealthCheck),  # emptied by the test itself
 )
 @given(events=EVENTS, data=st.data())
 def test_any_order_repeats_and_split_give_the_same_rollups_as_a_recount(

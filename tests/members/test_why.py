@@ -72,7 +72,7 @@ def test_the_fewest_leaves_decide(sessions, client_id) -> None:
     assert [part.decides for part in answer.parts] == [False, True, False]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(condition=conditions())
 def test_leaves_that_decide_do_so_whatever_the_others_say(condition) -> None:
     for person in PEOPLE:
@@ -93,7 +93,7 @@ def _supposing(answer: Answer, others: bool) -> bool:
     return {"and": all(parts), "or": any(parts), "not": not parts[0]}[answer.kind]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(condition=conditions())
 def test_facts_loaded_mean_what_the_database_means(condition, stored, sessions, client_id) -> None:
     with sessions() as session:

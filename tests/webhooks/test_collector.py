@@ -499,9 +499,8 @@ def results() -> list[dict[str, Said]]:
 
 @settings(
     max_examples=8,
-    deadline=None,
     phases=(Phase.reuse, Phase.generate),  # an example takes a second: shrinking would take minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each has a client of its own
+    suppress_health_check=list(HealthCheck),  # each has a client of its own
 )
 @given(data=st.data())
 def test_any_split_order_and_repetition_gives_one_result(

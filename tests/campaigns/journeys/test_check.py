@@ -190,7 +190,6 @@ def test_a_limit_holds_messages_back(limit, held) -> None:
 
 @settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    deadline=None,
     max_examples=50,
 )
 @given(journeys())

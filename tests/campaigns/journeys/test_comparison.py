@@ -27,7 +27,7 @@ A, B, WAIT = '  send email "a"\n', '  send email "b"\n', "  wait 1d\n"
 
 
 @given(journeys())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_journey_is_itself(journey: Journey) -> None:
     try:
         found = compare(journey, journey)
@@ -121,7 +121,7 @@ def test_two_steps_of_one_name_cannot_be_compared() -> None:
 
 
 @given(journeys(), journeys())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_match_is_one_to_one_and_of_one_kind(one: Journey, other: Journey) -> None:
     try:
         found = compare(one, other)

@@ -14,7 +14,7 @@ from campaigns.journeys.text import parse
 from tests.campaigns.journeys.journeys import journeys
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(journeys())
 def test_what_is_written_is_read_back_equal(journey) -> None:
     assert from_json(json.loads(json.dumps(to_json(journey)))) == journey

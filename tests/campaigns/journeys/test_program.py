@@ -14,7 +14,6 @@ from tests.campaigns.journeys.journeys import OVERS, journeys
 
 FEW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    deadline=None,
     max_examples=50,
 )
 

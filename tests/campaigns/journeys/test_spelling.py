@@ -57,7 +57,6 @@ journey "Elevate nurture"
 """
 FEW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    deadline=None,
     max_examples=50,
 )
 

@@ -57,7 +57,7 @@ def one_trigger(text: str) -> Trigger:
     return trigger
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(journeys())
 def test_what_is_written_is_read_back_equal(journey) -> None:
     text = format(journey)
