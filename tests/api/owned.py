@@ -15,10 +15,13 @@ from webhooks.collected import Collected, sealed, store
 from webhooks.inbox import InboxState
 from webhooks.write_key import WriteKey
 
+NAME = "Ana Petrova"
+"""Of its people; no random token has a space."""
+
 
 def one_of_each(api: Caller, make: Factory) -> dict[str, Any]:
     """One thing of each kind, by the name it has in routes."""
-    member = api.post("/members", {"email": "ana@example.com", "first_name": "Ana"})
+    member = api.post("/members", {"email": "ana@example.com", "first_name": NAME})
     segment = api.post("/segments", {"name": "A", "text": "everyone"})
     template = api.post("/templates", EMAIL)
     provider = api.post("/providers", SMTP)
@@ -42,7 +45,7 @@ def one_of_each(api: Caller, make: Factory) -> dict[str, Any]:
     twin = api.post("/members", {"member_id": "twin"})
     merged = api.post("/merges", {"survivor_id": member["id"], "absorbed_id": twin["id"]})
     for _ in range(2):
-        make.address(make.member(), "sms", "+12015550199")
+        make.address(make.member(first_name=NAME), "sms", "+12015550199")
     api.post("/duplicates/search", {})
     pair = api.get("/duplicates")["data"][0]
     edit = api.post("/bulk-edits", {"ids": [member["id"]], "changes": {"tier": "elite"}})

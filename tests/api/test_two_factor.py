@@ -26,7 +26,19 @@ class App:
     @property
     def code(self) -> str:
         """What it shows now."""
-        return totp.code(self.secret, int(self.clock.now().timestamp()) // 30)
+        return self._codes[1]
+
+    @property
+    def wrong(self) -> str:
+        """What it does not show about now."""
+        return next(
+            code for code in ("000000", "1" * 6, "2" * 6, "3" * 6) if code not in self._codes
+        )
+
+    @property
+    def _codes(self) -> list[str]:
+        step = int(self.clock.now().timestamp()) // 30
+        return [totp.code(self.secret, near) for near in (step - 1, step, step + 1)]
 
 
 @pytest.fixture
@@ -56,7 +68,7 @@ def test_a_code_is_asked_for_and_good_once(
 
     problem = refused(nobody.ask("POST", "/sign-in", SIGN_IN), 401)
     assert problem["type"].endswith(":two_factor_required")
-    refused(nobody.ask("POST", "/sign-in", {**SIGN_IN, "code": "000000"}), 401)
+    refused(nobody.ask("POST", "/sign-in", {**SIGN_IN, "code": phone.wrong}), 401)
     with_code = {**SIGN_IN, "code": phone.code}
     assert nobody.post("/sign-in", with_code)
     again = refused(nobody.ask("POST", "/sign-in", with_code), 401)
@@ -79,7 +91,7 @@ def test_a_thousand_guesses_are_not_evaluated(
     phone, _ = turned_on(entered(app), clock)
     statuses = []
     for _ in range(60):
-        for code in ("000000", "not-a-recovery-code"):
+        for code in (phone.wrong, "not-a-recovery-code"):
             answer = nobody.ask("POST", "/sign-in", {**SIGN_IN, "code": code})
             statuses.append(answer.status_code)
         clock.advance(minutes=1)
@@ -114,8 +126,8 @@ def test_it_is_turned_on_with_the_password_and_a_code_only(
 
     refused(caller.ask("POST", "/me/two-factor/confirm", {"code": "000000"}), 409)
     refused(caller.ask("POST", "/me/two-factor", {}), 403)
-    caller.post("/me/two-factor", {"password": PASSWORD})
-    refused(caller.ask("POST", "/me/two-factor/confirm", {"code": "000000"}), 403)
+    phone = App(caller.post("/me/two-factor", {"password": PASSWORD})["secret"], clock)
+    refused(caller.ask("POST", "/me/two-factor/confirm", {"code": phone.wrong}), 403)
     assert nobody.post("/sign-in", SIGN_IN)
     turned_on(caller, clock)
     refused(caller.ask("POST", "/me/two-factor", {"password": PASSWORD}), 409)

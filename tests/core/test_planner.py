@@ -1,5 +1,6 @@
 """core.planner: a table that was filled a moment ago is read by the right index."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -18,10 +19,14 @@ ONE = "SELECT id FROM members WHERE client_id = :client AND member_id = 'c-7' AN
 
 
 @pytest.fixture(autouse=True)
-def forgotten(sessions: Sessions) -> None:
-    """What an earlier test has left PostgreSQL to know of the table."""
+def forgotten(sessions: Sessions) -> Iterator[None]:
+    """What an earlier test has left PostgreSQL to know of the table, until it is told to look."""
     with write(sessions) as session:
+        session.execute(text("ALTER TABLE members SET (autovacuum_enabled = off)"))
         session.execute(text("ANALYZE members"))
+    yield
+    with write(sessions) as session:
+        session.execute(text("ALTER TABLE members RESET (autovacuum_enabled)"))
 
 
 def fill(sessions: Sessions, client_id: int, first: int, rows: int) -> None:

@@ -1,5 +1,6 @@
 """Real processes for end-to-end tests: started, watched, and always ended."""
 
+import contextlib
 import json
 import os
 import socket
@@ -11,16 +12,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds until a test gives up; none waits that long when all is well."""
+STOP_SECONDS = 120.0
+"""Until a process that was asked to end is killed."""
+
+
+PORTS = iter(range(20_000, 32_000))
+"""Below those that systems hand out by themselves."""
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """A port nobody listens on, and no other test process is given while this one lives."""
+    for port in PORTS:
+        mark = socket.socket(type=socket.SOCK_DGRAM)  # UDP: the port is free for what is tested
+        with mark, socket.socket() as probe, contextlib.suppress(OSError):
+            mark.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
+            mark.detach()
+            return port
+    raise AssertionError("no port is free")
 
 
 def clean_environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -56,7 +67,7 @@ def running(*processes: subprocess.Popen[str]) -> Iterator[None]:
                 process.terminate()
         for process in processes:
             try:
-                process.wait(40)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from echelonx import celery_app, rings
@@ -58,9 +59,11 @@ def folder() -> Path:
 
 def _perhaps_die() -> None:
     allowed = int((folder() / LIMIT).read_text())
-    if deaths(folder()) < allowed and random.random() < SHARE:
-        (folder() / f"{DEATHS}-{os.getpid()}").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+    number = deaths(folder())
+    if number < allowed and random.random() < SHARE:
+        with suppress(FileExistsError):  # of two who hear one ring, one may
+            (folder() / f"{DEATHS}-{number}").touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _each_ring(deed: Callable[[], None]) -> None:

@@ -12,7 +12,6 @@ left in `tmp_path`.
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +21,9 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 60
+from tests.e2e.processes import free_port
+
+PATIENCE = 300
 """Seconds until pg_ctl gives up; a start takes less than one."""
 USER = "postgres"
 
@@ -72,7 +73,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="echelonx-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, USER, USER)
-    server = Cluster(binaries, folder, _free_port())
+    server = Cluster(binaries, folder, free_port())
     try:
         server.create()
         server.start()
@@ -107,9 +108,3 @@ def _identity() -> dict[str, Any]:
         return {}
     group = pwd.getpwnam(USER).pw_gid
     return {"user": USER, "group": group, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
