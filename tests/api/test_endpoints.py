@@ -29,8 +29,10 @@ PATH = "/webhook-endpoints"
 class Near(Egress):
     """Finds crm.example.com on this machine."""
 
-    def __init__(self, base: str) -> None:
-        super().__init__(allow_private=True, read_timeout=0.5, max_body=4096)
+    def __init__(self, base: str, patience: float = 60.0) -> None:
+        super().__init__(
+            allow_private=True, read_timeout=patience, total_timeout=patience, max_body=4096
+        )
         self._base = base
 
     def request(self, method: str, url: str, **rest: Any) -> Reply:
@@ -188,7 +190,9 @@ def test_one_that_does_not_answer_holds_up_nothing_but_itself(
     mute = api.post(PATH, {"url": URL, "types": ["communication.*"]})
     crm.script = [silence]
     tell(near, client_id, *[f"communication:{number}" for number in range(20)])
-    work(near)
+    impatient = Near(crm.url, 0.5)
+    work(dataclasses.replace(near, outbound=impatient))
+    impatient.close()
     tried = api.get(f"{PATH}/{mute['id']}/deliveries")["data"]
     assert {one["problem"] for row in tried for one in row["attempts"]} == {"no answer in time"}
     assert 3 <= sum(row["tries"] for row in tried) < 20, "the rest of them wait for a better time"

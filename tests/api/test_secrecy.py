@@ -44,7 +44,7 @@ TEXT = "planted words of a message"
 MAIL_PASSWORD, MASTER = "planted-mail-password", "a planted key of tests nobody else uses"
 WHSEC = "whsec_cGxhbnRlZC1zaWduaW5nLXNlY3JldC1vZi1vdXJz"
 STRIPE = "whsec_planted_of_stripe"
-PATIENCE = 20.0
+PATIENCE = 120.0
 NAMES = {ANA, BO, PHONE, PHONE[1:], TEXT, "planted"}
 """What the database has to know."""
 

@@ -70,6 +70,10 @@ def messages(channel: Channel, count: int = 1) -> list[OutgoingMessage]:
     ]
 
 
+PATIENCE = 60.0
+"""Seconds for an answer that comes; a busy machine may take some."""
+
+
 def never() -> bool:
     return False
 
@@ -81,7 +85,7 @@ def refused_resolver(host: str, port: int, *args: Any, **kwargs: Any) -> list[An
     raise socket.gaierror(-2, "Name or service not known")
 
 
-def egress(read_timeout: float = 20.0) -> Egress:
+def egress(read_timeout: float = PATIENCE) -> Egress:
     return Egress(allow_private=True, read_timeout=read_timeout, resolve=refused_resolver)
 
 
@@ -116,8 +120,12 @@ class SenderConformance:
         """Return how many messages the server was given."""
         raise NotImplementedError
 
+    patience: float = PATIENCE
+    """Seconds that a relay has for an answer."""
+
     def build(self, server: Any, http: Egress | None = None, **changes: Any) -> Sender:
-        ports = Ports(http=http or self.http, clock=ManualClock(NOON), answer_seconds=0.5)
+        clock = ManualClock(NOON)
+        ports = Ports(http=http or self.http, clock=clock, answer_seconds=self.patience)
         return sender(self.provider).from_config(self.config(server) | changes, ports)
 
     def outcome(self, server: Any, http: Egress | None = None, **changes: Any) -> Outcome:

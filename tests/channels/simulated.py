@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import smtplib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import pytest
+
 from channels.simulators.config import Keys, config
+from core.clock import ticking
 from tests.architecture.tree import ROOT
 
 SEED = 7
-PATIENCE = 20.0
+LOOK_SECONDS = 0.05
+PATIENCE = 120.0
 """Seconds until a test gives up; none waits that long when all is well."""
 
 
@@ -59,9 +65,12 @@ class Receiver:
             return status
 
     def wait(self, enough: Callable[[], object]) -> None:
-        """Wait until it is so."""
+        """Wait until it is so; not all that is waited for comes with a hook."""
+        give_up = ticking() + PATIENCE
         with self._arrived:
-            assert self._arrived.wait_for(enough, PATIENCE), f"only {len(self.hooks)} arrived"
+            while not enough():
+                assert ticking() < give_up, f"only {len(self.hooks)} arrived"
+                self._arrived.wait(LOOK_SECONDS)
 
     def at(self, path: str) -> list[Hook]:
         return [hook for hook in self.hooks if hook.path.startswith(path)]
@@ -138,6 +147,13 @@ class Simulators:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
+    def until(self, enough: Callable[[], object]) -> None:
+        """Wait until it is so, whoever has given up on an answer."""
+        give_up = ticking() + PATIENCE
+        while not enough():
+            assert ticking() < give_up, "it did not come about"
+            time.sleep(LOOK_SECONDS)
+
     def accepts(self, provider: str | None = None) -> list[dict[str, Any]]:
         rows = [line for line in self.lines() if "provider" in line][self._marked :]
         return [row for row in rows if provider in (None, row["provider"])]
@@ -171,3 +187,18 @@ def simulating(
         code = process.wait(PATIENCE)
         process.stdout.close()
     assert code == (-9 if killed else 0)
+
+
+def left_hanging(sim: Simulators, ref: str) -> None:
+    """Hand a letter to the relay, and give up on what it says to its final dot."""
+    with smtplib.SMTP("127.0.0.1", sim.ports["smtp"], "b.example", timeout=PATIENCE) as relay:
+        relay.helo()
+        relay.mail("a@b.example")
+        relay.rcpt("m@x.example")
+        assert relay.docmd("DATA")[0] == 354
+        relay.send(f"Message-ID: <{ref}@b.example>\r\n\r\nHi\r\n.\r\n")
+        assert relay.sock is not None
+        relay.sock.settimeout(0.2)
+        with pytest.raises((smtplib.SMTPServerDisconnected, TimeoutError)):
+            relay.getreply()
+        relay.close()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from channels import lanes
+from channels.adapter import PULSE
 from channels.lanes import Halt, Lanes, Result
 from channels.outcome import Accepted, NotSent, Rejected
 
@@ -15,10 +17,10 @@ def echo(taken: Iterator[str]) -> Iterator[Result]:
     return ((unit, DONE) for unit in taken)
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("units", [0, 1, 2, 500])
-def test_every_unit_is_carried_once(lanes: int, units: int) -> None:
-    pool = Lanes(lanes, "test")
+def test_every_unit_is_carried_once(count: int, units: int) -> None:
+    pool = Lanes(count, "test")
     found = [ref for ref, _ in pool.run([str(n) for n in range(units)], echo)]
     pool.close()
     assert sorted(found) == sorted(str(n) for n in range(units))
@@ -43,13 +45,32 @@ def test_an_outcome_is_told_while_others_are_still_on_the_wire() -> None:
     def carry(taken: Iterator[str]) -> Iterator[Result]:
         for unit in taken:
             if unit == "slow":
-                assert told.wait(10)
+                assert told.wait(60)
             yield unit, DONE
 
     results = pool.run(["slow", "quick"], carry)
     first = next(results)
     told.set()
     assert [first, *results] == [("quick", DONE), ("slow", DONE)]
+    pool.close()
+
+
+def test_who_waits_for_an_outcome_is_told_that_nothing_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "PULSE_SECONDS", 0.0)
+    pool, told = Lanes(2, "test"), threading.Event()
+
+    def carry(taken: Iterator[str]) -> Iterator[Result]:
+        for unit in taken:
+            assert told.wait(60)
+            yield unit, DONE
+
+    results = pool.run(["a", "b"], carry)
+    first = next(results)
+    told.set()
+    assert first == PULSE
+    assert sorted(ref for ref, _ in results if ref) == ["a", "b"]
     pool.close()
 
 
@@ -60,19 +81,19 @@ def test_abandoning_the_results_stops_new_work() -> None:
         for unit in taken:
             carried.append(unit)
             yield str(unit), DONE
-            assert begun.wait(10)
+            assert begun.wait(60)
 
     results = pool.run(range(1000), carry)
     next(results)
-    threading.Timer(0.05, begun.set).start()
+    threading.Timer(0.5, begun.set).start()
     results.close()
     pool.close()
     assert len(carried) < 1000
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_a_bug_in_a_lane_is_raised(lanes: int) -> None:
-    pool = Lanes(lanes, "test")
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_bug_in_a_lane_is_raised(count: int) -> None:
+    pool = Lanes(count, "test")
 
     def carry(taken: Iterator[int]) -> Iterator[Result]:
         for unit in taken:

@@ -81,7 +81,8 @@ def asked(
 ) -> tuple[Any, HttpServer]:
     """Ask a server that does `act`; return what the adapter makes of it."""
     with running(HttpServer(act)) as server:
-        http = Egress(allow_private=True, read_timeout=0.5, total_timeout=1.0)
+        patience = 0.5 if act is silence else 60.0
+        http = Egress(allow_private=True, read_timeout=patience, total_timeout=2 * patience)
         adapter = built(name, CONFIG[name] | {"base_url": server.url} | settings, http)
         found = adapter.find(given or query(name))
         adapter.close()

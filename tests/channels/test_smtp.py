@@ -116,6 +116,7 @@ class TestSending(SenderConformance):
 
     @both
     def test_silence_after_the_dot_is_ambiguous(self, extensions: tuple[str, ...]) -> None:
+        self.patience = 1.0
         assert isinstance(self.after(extensions, DOT=None), Ambiguous)
 
     @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def present(clock: ManualClock) -> None:
 
 @pytest.fixture
 def http() -> Iterator[Egress]:
-    made = Egress(allow_private=True, read_timeout=5)
+    made = Egress(allow_private=True, read_timeout=60)
     yield made
     made.close()
 

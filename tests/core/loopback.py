@@ -19,6 +19,8 @@ class Loopback:
 
     def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
+        self.ended = 0
+        """Connections that are over."""
         self.requests: list[bytes] = []
         self._answer = answer
         self._tls = tls
@@ -53,7 +55,11 @@ class Loopback:
                 return
             self.connections += 1
             self._open.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._begin, args=(connection,), daemon=True).start()
+
+    def _begin(self, connection: socket.socket) -> None:
+        self._serve(connection)
+        self.ended += 1
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):

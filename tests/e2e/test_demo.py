@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.processes import accepts, echelonx, free_port, until
+from tests.e2e.processes import PATIENCE, STOP_SECONDS, accepts, echelonx, free_port, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.e2e
 WARM_LEADS = 702
 """Members the demo's file says that of: tagged, and with an engagement score of 30 at least."""
 
@@ -24,7 +24,7 @@ def start(directory: Path, port: int, output: Path | None = None) -> subprocess.
 def demo(directory: Path, port: int) -> dict[str, Any]:
     """Run the demo to its end and return its one JSON object."""
     process = start(directory, port)
-    said, told = process.communicate(timeout=200)
+    said, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     result: dict[str, Any] = json.loads(said)
     return result
@@ -53,7 +53,7 @@ def keeps_its_promises(directory: Path, **expected: int) -> None:
             "ECHELONX_DATA_DIR": str(directory),
         },
     )  # fmt: skip
-    said, problem = process.communicate(timeout=60)
+    said, problem = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said or problem
     assert json.loads(said)["oracles"]["O6"]["checked"] > 1000
 
@@ -110,7 +110,7 @@ def test_a_second_process_on_the_same_file_refuses_to_send_and_says_why(tmp_path
         "ECHELONX_DATA_DIR": str(tmp_path),
     }
     migrated = echelonx("migrate", environment=settings)
-    migrated.communicate(timeout=60)
+    migrated.communicate(timeout=PATIENCE)
     assert migrated.returncode == 0
     ports = [free_port(), free_port()]
     outputs = [tmp_path / "one.txt", tmp_path / "two.txt"]
@@ -130,17 +130,17 @@ def test_a_second_process_on_the_same_file_refuses_to_send_and_says_why(tmp_path
             assert second.poll() is None, "it should still serve the API"
         finally:
             second.terminate()
-            second.wait(40)
+            second.wait(STOP_SECONDS)
     finally:
         first.terminate()
-        assert first.wait(40) == 0
+        assert first.wait(STOP_SECONDS) == 0
 
 
 def answers(port: int) -> bool:
     """Whether a web server is up."""
     import http.client  # noqa: PLC0415  (used once)
 
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         line.request("GET", "/health/ready")
         return line.getresponse().status == 200

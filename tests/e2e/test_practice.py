@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from echelonx.demo.practice import CUSTOMERS, by_day
-from tests.e2e.processes import accepts, echelonx, free_port
+from tests.e2e.processes import PATIENCE, accepts, echelonx, free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 
 
 def practise(directory: Path, port: int) -> dict[str, Any]:
     process = echelonx(
         "practice", "nurture", "--dir", str(directory), "--port", str(port), "--json"
     )
-    said, told = process.communicate(timeout=120)
+    said, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     found: dict[str, Any] = json.loads(said)
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.town import Shop, Told, Town, listen, person, play, shop, town
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.e2e
 
 MONDAY = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 FACTS = {

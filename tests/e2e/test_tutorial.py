@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import free_port, until
+from tests.e2e.processes import PATIENCE, STOP_SECONDS, free_port, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -26,7 +26,7 @@ def typed(line: str, place: Path) -> str:
     environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line], cwd=place, env=environment,
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -61,7 +61,7 @@ def test_the_nurture_tutorial_does_what_it_says(tmp_path: Path) -> None:
             cwd=tmp_path, stdout=output, stderr=output,
         )  # fmt: skip
         try:
-            until(lambda: "have arrived" in (tmp_path / "practice.txt").read_text(), 90)
+            until(lambda: "have arrived" in (tmp_path / "practice.txt").read_text(), "six messages")
             said = {
                 line: typed(f". echelonx-practice/env\n{line}", tmp_path)
                 for block in blocks
@@ -69,7 +69,7 @@ def test_the_nurture_tutorial_does_what_it_says(tmp_path: Path) -> None:
             }
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(60)
+            code = process.wait(STOP_SECONDS)
     assert code in (0, 130)
     assert "6 of 6 messages have arrived" in (tmp_path / "practice.txt").read_text()
     assert said["echelonx journey people Nurture"].count("practice-") == 6

@@ -42,7 +42,7 @@ from echelonx.wiring import Services, build
 from members.member import Member
 from members.signal import Signal
 from tests.api.caller import Caller, good
-from tests.e2e.processes import free_port, until
+from tests.e2e.processes import PATIENCE, free_port, until
 from webhooks.click import Click
 from webhooks.inbox import InboxItem, InboxState
 
@@ -328,7 +328,7 @@ def simulated(options: Options, clock: Leaping) -> Iterator[Mapping[str, int]]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        yield ready.result(60)
+        yield ready.result(PATIENCE)
     finally:
         stop[0]()
         thread.join()

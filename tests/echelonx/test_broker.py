@@ -14,7 +14,7 @@ from echelonx.health.outside import require_no_eviction
 from tests.e2e.processes import free_port
 from tests.echelonx.conftest import Call
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 Redis = Callable[..., str]
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server")

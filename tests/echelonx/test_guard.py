@@ -41,7 +41,7 @@ from tests.echelonx.copies import another, copy, drop
 from tests.factories import Factory
 
 C = Communication
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class House:

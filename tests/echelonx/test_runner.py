@@ -23,7 +23,7 @@ from scheduling.occurrence import OccurrenceState, occurrences, plan
 from scheduling.worker import workers
 from tests.factories import Factory
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 def test_a_process_says_that_it_is_alive_and_takes_its_leave(services: Services) -> None:

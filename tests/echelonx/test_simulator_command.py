@@ -12,7 +12,7 @@ import pytest
 from tests.echelonx.conftest import Call
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

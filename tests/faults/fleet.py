@@ -14,7 +14,7 @@ from tests.faults.zygote import Process, Zygote
 
 PATIENCE = 300.0
 LOOK_SECONDS = 0.05
-STOP_SECONDS = 60.0
+STOP_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -60,6 +60,7 @@ class Fleet:
 
     def strike(self, number: signal.Signals, dice: random.Random) -> Process:
         """Send a signal to a random process that runs; return it."""
+        self.until(lambda: any(one.poll() is None for one in self.processes), "a living process")
         living = [process for process in self.processes if process.poll() is None]
         chosen = dice.choice(living)
         chosen.send_signal(number)

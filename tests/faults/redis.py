@@ -20,7 +20,7 @@ import pytest
 
 from tests.e2e.processes import free_port
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 LOOK_SECONDS = 0.02
 
 

@@ -30,7 +30,7 @@ ENOUGH = 2600 if LONG else 60
 CRASHES = 3
 KEYS = Keys.of_seed(23)
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.e2e
 
 
 class Providers:

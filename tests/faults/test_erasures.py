@@ -21,7 +21,7 @@ from tests.faults.stage import Stage, fresh, phone, stage, wrong
 from tests.faults.zygote import Zygote
 from webhooks.inbox import InboxItem, opened
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200 if LONG else 200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 C = Communication
 MIX = {"lost": 0.02, "500": 0.02, "400": 0.05, "reset": 0.02, "slow": 0.1, "slow_seconds": 0.3}
 """What the provider does wrong; slow enough for people to be forgotten meanwhile."""

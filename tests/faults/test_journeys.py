@@ -37,7 +37,7 @@ journey "Three steps"
   send sms "t" as last
 """
 STEPS = ["first", f"wait-{WAIT}s", "tag-seen", "last"]
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800 if LONG else 280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def published(on: Stage, text: str) -> int:
@@ -74,8 +74,8 @@ def test_kill_9_repeats_no_step_and_loses_nobody(zygote: Zygote, kind: str, tmp_
                 enough = 2 * PEOPLE * (kill + 1) // (KILLS + 1)
                 fleet.until(lambda enough=enough: on.accepted() >= enough, "the next kill")
                 fleet.strike(signal.SIGKILL, dice)
-                fleet.until(lambda kill=kill: len(fleet.ended) > kill, "the death", 30)
-            fleet.until(lambda: leases_over(on, fleet) and over(on), "the last message")
+                fleet.until(lambda kill=kill: len(fleet.ended) > kill, "the death")
+            fleet.until(lambda: leases_over(on, fleet.processes) and over(on), "the last message")
         verdict = on.judge(kills=KILLS)
         note(
             "F-journeys", database=kind, seconds=round(time.monotonic() - started, 1),
@@ -99,7 +99,7 @@ def test_a_process_may_die_at_every_point_of_a_journey(
             for number, point in enumerate(points):
                 join(on, range(number * AT_ONCE, (number + 1) * AT_ONCE))
                 fleet.until(lambda number=number: len(fleet.ended) > number, f"death at {point}")
-            fleet.until(lambda: leases_over(on, fleet) and over(on), "the last message")
+            fleet.until(lambda: leases_over(on, fleet.processes) and over(on), "the last message")
         verdict = on.judge(kills=len(points))
         note(
             "F03-journeys", database=kind, seconds=round(time.monotonic() - started, 1),

@@ -18,12 +18,12 @@ from core.db import read
 from tests.faults.conftest import LONG, note
 from tests.faults.fleet import Fleet
 from tests.faults.naive import PATCH
-from tests.faults.stage import Stage, fresh, stage, wrong
+from tests.faults.stage import Stage, fresh, leases_over, stage, wrong
 from tests.faults.zygote import Zygote
 
 PEOPLE, KILLS, SEEDS = (50_000, 20, (1, 2, 3)) if LONG else (2_000, 3, (1,))
 WORKERS = {"sqlite": 1, "postgresql": 4}
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800 if LONG else 280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def killed(
@@ -42,7 +42,9 @@ def killed(
                     lambda enough=enough: on.accepted() >= enough or on.at_rest(), "the next kill"
                 )
                 fleet.strike(signal.SIGKILL, dice)
-            fleet.until(on.at_rest, "the last message")
+            fleet.until(
+                lambda: leases_over(on, fleet.processes) and on.at_rest(), "the last message"
+            )
         verdict = on.judge(kills=KILLS, audience=PEOPLE)
         note(
             "F01" if kind == "postgresql" else "F02",
@@ -82,7 +84,7 @@ def test_a_rolling_restart_leaves_nothing_unknown(
                 fleet.until(lambda enough=enough: on.accepted() >= enough, "the next restart")
                 for process in list(fleet.processes):
                     process.terminate()
-                    fleet.until(lambda process=process: process.poll() is not None, "the end", 30)
+                    fleet.until(lambda process=process: process.poll() is not None, "the end")
                     assert process.returncode == 0
             fleet.until(on.at_rest, "the last message")
         verdict = on.judge(kills=0, audience=people)
@@ -102,7 +104,7 @@ def test_a_worker_that_freezes_and_wakes_sends_nothing_late(
         with Fleet(zygote, on.environment, tmp_path, 1, failpoints=frozen, revive=False) as fleet:
             until_frozen(fleet, on)
             before = on.accepted()
-            fleet.until(lambda: on.run() is not None and lease_is_over(on), "the lease's end", 60)
+            fleet.until(lambda: on.run() is not None and lease_is_over(on), "the lease's end")
             fleet.processes[0].send_signal(signal.SIGCONT)
             fleet.until(on.at_rest, "the last message", 120)
         verdict = on.judge(kills=1)
@@ -111,7 +113,7 @@ def test_a_worker_that_freezes_and_wakes_sends_nothing_late(
 
 
 def until_frozen(fleet: Fleet, on: Stage) -> None:
-    fleet.until(lambda: on.counts().get("sending", 0) > 0, "the intent", 30)
+    fleet.until(lambda: on.counts().get("sending", 0) > 0, "the intent")
 
 
 def lease_is_over(on: Stage) -> bool:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ class Process:
 
     def send_signal(self, number: signal.Signals) -> None:
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and we are yet to be told
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -89,7 +90,7 @@ class Zygote:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             with self._changed:
-                assert self._changed.wait_for(lambda: self._born, 60), "the zygote is silent"
+                assert self._changed.wait_for(lambda: self._born, 300), "the zygote is silent"
                 pid = self._born.pop()
                 process = self._processes[pid] = Process(pid)
                 if pid in self._codes:
@@ -123,7 +124,7 @@ def hatching() -> Iterator[Zygote]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(30)
+        process.wait(300)
         assert process.stdout is not None
         process.stdout.close()
 

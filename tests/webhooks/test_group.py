@@ -22,7 +22,7 @@ class Store:
         self.groups.append(list(items))
         if len(self.groups) == 1:
             self.busy.set()
-            assert self.go.wait(10)
+            assert self.go.wait(60)
         for item in items:
             if item in self.broken:
                 raise self.broken[item]
@@ -62,13 +62,13 @@ class Crowd:
 
     def run(self) -> None:
         self._threads[0].start()
-        assert self._store.busy.wait(10)
+        assert self._store.busy.wait(60)
         for thread in self._threads[1:]:
             thread.start()
-        assert self._group.all_here.wait(10)
+        assert self._group.all_here.wait(60)
         self._store.go.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
     def _put(self, number: int) -> None:
