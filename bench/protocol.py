@@ -8,7 +8,7 @@ guarantee away, and is what the guarantee is compared with.
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,12 @@ def careless() -> None:
     for step in (Step.REFUSE, Step.RETRY, Step.LOSE):
         allowed, target = STEPS[step]
         STEPS[step] = (allowed | {Status.QUEUED}, target)
-    Dispatcher._intend = lambda self, ids, owner: set(ids)  # type: ignore[method-assign]
+
+    def intend(self: Dispatcher, account_id: int, ids: Sequence[int], owner: str) -> set[int]:
+        del self, account_id, owner
+        return set(ids)
+
+    Dispatcher._intend = intend  # type: ignore[method-assign]
 
 
 @contextmanager
