@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from core.condition.ast import Condition
@@ -19,12 +20,14 @@ from members.identity import FORMER_KEY, resolve
 from members.import_job import ImportJob, ImportReject
 from members.member import Member, MemberTag
 from members.person import key_of
-from members.rule import compile_rule, reachable
+from members.rule import compile_rule, few_meant, reachable
 from members.segment import Segment
 from members.suppression import Suppression
 
 M = Member
 KINDS = ("email", "sms", "push")
+NEAR = 5_000
+"""So many members are asked one by one before all who are meant are looked for."""
 
 
 def member(session: Session, client_id: int, member_id: int) -> Member:
@@ -102,11 +105,58 @@ def members_page(
 
     `now` is needed with a condition: it is what “in the last 30 days” counts back from.
     """
-    clauses: tuple[ColumnElement[bool], ...] = (M.client_id == client_id, M.deleted_at.is_(None))
-    if condition is not None and now is not None:
-        clauses = meant(session, client_id, condition, now)
     walk = walk or Walk(edge=(after,))
-    return list(session.scalars(walk.over(select(M).where(*clauses), M, limit)))
+    mine = (M.client_id == client_id, M.deleted_at.is_(None))
+    if condition is None or now is None:
+        return list(session.scalars(walk.over(select(M).where(*mine), M, limit)))
+    if walk.column == "id" and not is_sqlite(session):
+        each = (*mine, compile_rule(session, condition, client_id=client_id, now=now, each=True))
+        few = few_meant(session, condition, client_id=client_id, now=now)
+        if few is not None:
+            ids = _first_of(few, select(M.id).where(*each), walk, limit)
+            return list(session.scalars(walk.over(select(M).where(M.id.in_(ids)), M, limit)))
+        near = _near(session, mine, each, walk, limit)
+        if near is not None:
+            return near
+    rule = compile_rule(session, condition, client_id=client_id, now=now)
+    return list(session.scalars(walk.over(select(M).where(*mine, rule), M, limit)))
+
+
+def _near(
+    session: Session,
+    mine: Sequence[ColumnElement[bool]],
+    each: Sequence[ColumnElement[bool]],
+    walk: Walk,
+    limit: int,
+) -> list[Member] | None:
+    """Return a page if it is found among the next 5,000 members, asked one by one; else None.
+
+    Who did something twice is added up of all who did it otherwise, for a page of some: measured,
+    0.8 s instead of 10 ms.
+    """
+    last = session.scalar(walk.over(select(M.id).where(*mine), M, 1).offset(NEAR))
+    query = select(M).where(*each)
+    if last is not None:
+        query = query.where(M.id >= last if walk.descending else M.id <= last)
+    found = list(session.scalars(walk.over(query, M, limit)))
+    return found if last is None or len(found) == limit else None
+
+
+def _first_of(few: Select[Any], query: Select[Any], walk: Walk, limit: int) -> Select[Any]:
+    """Return the ids of a page, looked for among those of a few members, one after the other.
+
+    PostgreSQL takes what happened for spread over all members, and walks these until it has met
+    enough; who did something lately may all be among the last: measured, 0.9 s instead of 20 ms.
+    """
+    (mine,) = few.selected_columns
+    if walk.edge is not None:
+        few = few.where(mine < walk.edge[0] if walk.descending else mine > walk.edge[0])
+    # In order before it is joined: PostgreSQL sorts what it has joined, all of it, otherwise.
+    each = few.distinct().order_by(mine.desc() if walk.descending else mine).subquery("few")
+    (given,) = each.c
+    found = walk.over(query.where(M.id == given).correlate(each), M, limit).lateral("found")
+    ids = select(found.c.id).select_from(each.join(found, true()))
+    return ids.order_by(given.desc() if walk.descending else given).limit(limit)
 
 
 EXACT = 10_000

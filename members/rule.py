@@ -48,11 +48,13 @@ from core.condition.ast import (
 )
 from core.condition.check import ConditionError, nearest
 from core.condition.json import from_json
+from core.db import is_sqlite
 from core.rows import within
+from core.sql import estimated_rows
 from members.address import AddressState, MemberAddress
 from members.comparison import compared, json_compared, plain
 from members.consent import ConsentState, CurrentConsent
-from members.did import did, did_any
+from members.did import did, did_any, doers
 from members.identity import EXTERNAL as ELSEWHERE
 from members.identity import Identity
 from members.lot import drawn
@@ -64,18 +66,21 @@ from members.suppression import Scope, Suppression
 
 M = Member
 MAX_SEGMENT_DEPTH = 8
+FEW = 50_000
+"""So many rows of an index are read and sorted in some 20 ms."""
 
 
 def compile_rule(
-    session: Session, condition: Condition, *, client_id: int, now: datetime
+    session: Session, condition: Condition, *, client_id: int, now: datetime, each: bool = False
 ) -> ColumnElement[bool]:
     """Return the WHERE clause over `members` that a condition means for one client.
 
     Tags, addresses, events and messages become sets of ids that each database reads once, from an
-    index (core.rows.within; LIBS 3). It does not scope to the client: the caller's query does.
+    index (core.rows.within; LIBS 3). With `each`, what members did is added up for one at a time,
+    for who looks at few. It does not scope to the client: the caller's query does.
     Raises ConditionError for a segment that does not exist or contains itself.
     """
-    return _Compiler(session, client_id, now).where(condition)
+    return _Compiler(session, client_id, now, each).where(condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class _Compiler:
     session: Session
     client_id: int
     now: datetime
+    each: bool
     inside: tuple[str, ...] = ()
 
     def where(self, condition: Condition) -> ColumnElement[bool]:
@@ -148,7 +154,8 @@ class _Compiler:
     def _happened(self, condition: Leaf) -> ColumnElement[bool]:
         match condition:
             case Did():
-                return did(self.session, condition, client_id=self.client_id, now=self.now)
+                owner: Any = {"client_id": self.client_id, "now": self.now}
+                return did(self.session, condition, **owner, each=self.each)
             case Messaged():
                 query = messaged(self.session, condition, client_id=self.client_id, now=self.now)
                 return within(self.session, M.id, query)
@@ -165,7 +172,7 @@ class _Compiler:
             return M.id.in_(pinned(segment, pin))
         if segment.kind is SegmentKind.STATIC:
             return M.id.in_(pinned(segment, Pin.INCLUDE))
-        inner = _Compiler(self.session, self.client_id, self.now, (*self.inside, name))
+        inner = _Compiler(self.session, self.client_id, self.now, self.each, (*self.inside, name))
         return with_pins(self.session, segment, inner.where(from_json(segment.rule)))
 
     def _named(self, name: str) -> tuple[Segment, Pin | None]:
@@ -210,6 +217,30 @@ class _Compiler:
             query = query.where(plain(Identity.value.expression, op, compare.value))
         found = within(self.session, M.id, query)
         return not_(found) if contrary else found
+
+
+def few_meant(
+    session: Session, condition: Condition, *, client_id: int, now: datetime
+) -> Select[Any] | None:
+    """Return the ids of few members, perhaps repeated, among whom all are that a condition means.
+
+    Those of events or messages that are few by the planner's estimate; None where there are none,
+    and on SQLite, which reads each set of ids once anyway.
+    """
+    if is_sqlite(session):
+        return None
+    for part in condition.items if isinstance(condition, And) else (condition,):
+        found: Select[Any] | None
+        match part:
+            case Messaged():
+                found = messaged(session, part, client_id=client_id, now=now)
+            case Did():
+                found = doers(session, part, client_id=client_id, now=now)
+            case _:
+                continue
+        if found is not None and estimated_rows(session, found) <= FEW:
+            return found
+    return None
 
 
 def reachable(client_id: int, channel: str) -> Select[int]:
