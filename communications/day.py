@@ -1,15 +1,14 @@
 """MessageDay: what became of the messages of one day, counted; statistics add such rows up.
 
-On PostgreSQL triggers keep `message_days` beside the log (day_triggers.py): a statement that writes
-messages adds rows with what it changed, positive or negative, so that nobody waits for a counter,
-and a worker joins them now and then. SQLite, whose logs are small, counts the log each time.
+On PostgreSQL triggers keep `message_days` beside the log (day_triggers.py), as core/rollup.py says.
+SQLite, whose logs are small, counts the log each time.
 
 Invariants
     1. The rows of `message_days` add up to a recount of the log, whoever wrote it.
     2. Days are days of UTC, of the time at which a message was decided on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -22,9 +21,7 @@ from sqlalchemy import (
     String,
     Subquery,
     cast,
-    delete,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -35,7 +32,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from channels.channel import Channel
 from communications.communication import Communication, Direction, Reason
 from communications.status import ACCEPTED, OPEN, REACHED, Status
-from core.db import Base, BigId, Id, is_sqlite
+from core.db import Base, BigId, Id
+from core.rollup import join_days
 from core.sql import position, utc_day
 
 C = Communication
@@ -185,34 +183,10 @@ def amount_of(units: int) -> Decimal:
     return (Decimal(units) / MICRO).quantize(UNIT)
 
 
-MOST_JOINED = 100
-"""Days of clients that are joined in one transaction."""
-LOOKED_AT = 10_000
-"""Rows to be joined that say which days these are."""
 TURN = 0x4558_4D44
-"""`EXMD`: the PostgreSQL advisory lock of who joins; two at once would deadlock."""
+"""`EXMD`"""
 
 
-def join_days(session: Session) -> bool:
-    """Make one row of all that are alike, of days that changed; say whether there may be more.
-
-    Who counts meanwhile sees either; what others add meanwhile stays, and is joined the next time.
-    """
-    if is_sqlite(session) or not session.scalar(select(func.pg_try_advisory_xact_lock(TURN))):
-        return False
-    apart = select(D.client_id, D.day).where(~D.joined).order_by(D.id).limit(LOOKED_AT)
-    found = session.execute(apart).all()
-    days = list(dict.fromkeys((row.client_id, row.day) for row in found))
-    for client_id, day in days[:MOST_JOINED]:
-        _join(session, client_id, day)
-    return len(found) == LOOKED_AT or len(days) > MOST_JOINED
-
-
-def _join(session: Session, client_id: int, day: date) -> None:
-    gone = delete(D).where(D.client_id == client_id, D.day == day).returning(D).cte("gone")
-    keys: Sequence[Any] = [gone.c.client_id, *[gone.c[name] for name in KEYS]]
-    sums = [cast(func.sum(gone.c[name]), D.__table__.c[name].type).label(name) for name in COUNTS]
-    whole = select(*keys, *sums, literal(value=True).label("joined")).group_by(*keys).subquery()
-    some = or_(*[whole.c[name] != 0 for name in COUNTS])
-    names = ["client_id", *KEYS, *COUNTS, "joined"]
-    session.execute(insert(D).from_select(names, select(*whole.c).where(some)))
+def join_message_days(session: Session) -> bool:
+    """Make one row of all that are alike, of days that changed; say whether there may be more."""
+    return join_days(session, D, [name for name in KEYS if name != "day"], COUNTS, turn=TURN)

@@ -53,6 +53,7 @@ MODULES = (
     "members.merge",
     "members.note",
     "members.order",
+    "members.order_day",
     "members.referral",
     "members.score",
     "members.segment",

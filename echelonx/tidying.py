@@ -3,8 +3,8 @@
 A round every ten minutes: months of events are made ready, then each task does a slice in a
 transaction of its own and goes to the end of the line, until none has more to do. A backlog of
 years thus keeps no task from its turn, and the thread is never silent for longer than a slice.
-Counts of messages are joined every minute: while much is sent there are thousands a second, which
-whoever asks for statistics has to add up.
+Counts of messages and orders are joined every minute: while much is sent there are thousands a
+second, which whoever asks for statistics has to add up.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from accounts import audit_chain, idempotency
 from accounts.leftovers import forget_leftovers, leftover
-from communications.day import join_days
+from communications.day import join_message_days
 from communications.standstill import FORGOTTEN_AT_ONCE as FORGOTTEN_STANDSTILLS
 from communications.standstill import forget_standstills
 from core.clock import Clock
@@ -22,6 +22,7 @@ from core.db import Sessions, write
 from echelonx.care import Every
 from echelonx.figures import next_figures
 from members import traces
+from members.order_day import join_order_days
 from members.partition import make_months
 from webhooks import retention
 from webhooks.delivery import FORGOTTEN_AT_ONCE, forget_deliveries
@@ -64,7 +65,8 @@ def _leftovers(session: Session, clock: Clock) -> bool:
 
 def _join_days(session: Session, clock: Clock) -> bool:
     del clock
-    return join_days(session)
+    messages, orders = join_message_days(session), join_order_days(session)
+    return messages or orders
 
 
 ROUNDS: Mapping[float, tuple[Task, ...]] = {

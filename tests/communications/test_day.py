@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from channels.channel import Channel
-from communications import day
 from communications.communication import Communication, Direction, Reason
-from communications.day import COUNTS, KEYS, MessageDay, join_days, kept, recounted
+from communications.day import COUNTS, KEYS, MessageDay, join_message_days, kept, recounted
 from communications.report import By, Chosen, conditions, costs, counts_of, report
 from communications.status import Status
+from core import rollup
 from core.clock import ManualClock
 from core.db import Sessions, read, write
 from tests.conftest import only_postgresql
@@ -112,14 +112,14 @@ def test_what_is_kept_adds_up_to_the_log_whatever_was_done_to_it(
 @only_postgresql  # SQLite counts the log each time
 def test_joined_rows_say_the_same_in_fewer(log: Session, draw: Random) -> None:
     apart = log.scalar(select(func.count(MessageDay.id))) or 0
-    assert not join_days(log)
+    assert not join_message_days(log)
     assert summed(log, of_the_log=False) == summed(log, of_the_log=True)
     assert 0 < (log.scalar(select(func.count(MessageDay.id))) or 0) < apart
     changed(log, draw)
-    join_days(log)
+    join_message_days(log)
     assert summed(log, of_the_log=False) == summed(log, of_the_log=True)
     log.execute(delete(C))
-    join_days(log)
+    join_message_days(log)
     assert log.scalar(select(func.count(MessageDay.id))) == 0
 
 
@@ -159,9 +159,9 @@ def test_whoever_joins_does_so_alone(log: Session, sessions: Sessions, client_id
     """Two at once would wait for each other's rows, the first for the second's and it for those."""
     log.commit()
     with write(sessions) as first, write(sessions) as second:
-        assert not join_days(first)
+        assert not join_message_days(first)
         second.execute(text("SET LOCAL lock_timeout = '1s'"))
-        assert not join_days(second), "it waits for nobody"
+        assert not join_message_days(second), "it waits for nobody"
     with read(sessions) as session:
         assert session.scalar(select(func.count()).where(~MessageDay.joined)) == 0
 
@@ -170,14 +170,14 @@ def test_whoever_joins_does_so_alone(log: Session, sessions: Sessions, client_id
 def test_one_busy_client_keeps_no_other_from_being_joined(
     log: Session, clock: ManualClock, client_id: int, draw: Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join_days(log)
-    monkeypatch.setattr(day, "LOOKED_AT", 2)
+    join_message_days(log)
+    monkeypatch.setattr(rollup, "LOOKED_AT", 2)
     for ago in range(3):
         at = clock.now() - timedelta(days=ago)
         for _ in range(3):
             log.execute(insert(C), drawn(draw, clock, client_id) | {"created_at": at})
     rounds = 1
-    while join_days(log):
+    while join_message_days(log):
         rounds += 1
     assert rounds > 1
     assert log.scalar(select(func.count()).where(~MessageDay.joined)) == 0

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from communications.communication import Communication
-from communications.day import join_days
+from communications.day import join_message_days
 from communications.drift import correct, days_of, drift, is_watched, sampled
 from communications.status import Status
 from core.clock import ManualClock
@@ -74,7 +74,7 @@ def test_what_went_past_the_triggers_is_corrected_once(
 
     with write(sessions) as session:
         assert summed(session, of_the_log=False) == summed(session, of_the_log=True)
-        join_days(session)
+        join_message_days(session)
         assert summed(session, of_the_log=False) == summed(session, of_the_log=True)
     assert recount() == 0
 
@@ -102,7 +102,7 @@ def test_it_is_exact_while_others_write_and_join_and_correct(
                 rounds += 1
             if rounds % 5 == 0:
                 with write(sessions) as session:
-                    join_days(session)
+                    join_message_days(session)
             writing.set()
         return rounds
 
