@@ -80,6 +80,10 @@ FRESH = {
 }  # fmt: skip
 """What a new row begins with, for INSERT … SELECT, which knows no defaults."""
 QUEUED_AND_FREE = "status = 'queued' AND held IS NULL"
+FAILURE = (
+    "status IN ('failed', 'bounced')"
+    " OR (status = 'skipped' AND reason IN ('render_failed', 'expired'))"
+)
 RESPONDED = "coalesce(read_at, clicked_at, replied_at)"
 
 
@@ -134,6 +138,22 @@ class Communication(Base):
         _where("replied", "replied_at IS NOT NULL", "client_id", "id"),
         _where("responded", f"{RESPONDED} IS NOT NULL", "client_id", "id"),
         _where("error", "error_code IS NOT NULL", "client_id", "error_code", "id"),
+        # Failures, grouped by why and by what can be done: counted without their rows.
+        _where(
+            "failure",
+            FAILURE,
+            "client_id",
+            "channel",
+            "provider_account_id",
+            "reason",
+            "error_code",
+            "id",
+            "status",
+            "rank",
+            "open_attempts",
+            "address_hash",
+            "content_removed_at",
+        ),
         # Who clicked lately, and what: few of many, asked by conditions, which read no rows.
         _where(
             "clicked",

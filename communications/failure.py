@@ -15,12 +15,22 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from accounts.audit import record
 from channels.channel import Channel
-from communications.communication import Communication, Reason
+from communications.communication import FAILURE, Communication, Reason
 from communications.errors import (
     ContentRemovedError,
     NothingExpectedError,
@@ -110,7 +120,7 @@ class FailureGroup:
     reason: Reason | None
     error_code: str | None
     example: str | None
-    """What the provider said of one of them."""
+    """What the provider said of the newest of them."""
     rows: int
     cause: str
     action: str
@@ -153,7 +163,7 @@ def failures(session: Session, client_id: int, which: Failed) -> list[FailureGro
             C.provider_account_id,
             C.reason,
             C.error_code,
-            func.max(C.error_message),
+            func.max(C.id),
             func.count(),
             func.count().filter(_unsent(), C.content_removed_at.is_(None)),
             func.count().filter(_unsent(), C.content_removed_at.is_not(None)),
@@ -162,11 +172,14 @@ def failures(session: Session, client_id: int, which: Failed) -> list[FailureGro
         .group_by(C.channel, C.provider_account_id, C.reason, C.error_code)
         .order_by(func.count().desc(), C.channel, C.reason, C.error_code)
     )
+    found = session.execute(query).all()
+    newest = select(C.id, C.error_message).where(among(session, C.id, [row[4] for row in found]))
+    said = {row.id: row.error_message for row in session.execute(newest)}
     groups = []
-    for channel, account, reason, code, example, rows, *of_these in session.execute(query):
+    for channel, account, reason, code, one, rows, *of_these in found:
         cause = cause_of(reason, code)
         again, emptied = of_these if cause.again else (0, 0)
-        told = (channel, account, reason, code, example, rows)
+        told = (channel, account, reason, code, said.get(one), rows)
         groups.append(FailureGroup(*told, cause.why, cause.action, again, emptied))
     return groups
 
@@ -233,13 +246,8 @@ def send_again(
 
 
 def _failed(client_id: int, which: Failed) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [
-        C.client_id == client_id,
-        or_(
-            C.status.in_((Status.FAILED, Status.BOUNCED)),
-            (C.status == Status.SKIPPED) & C.reason.in_((Reason.RENDER_FAILED, Reason.EXPIRED)),
-        ),
-    ]
+    # In the words of its index.
+    found = [C.client_id == client_id, literal_column(f"({FAILURE})", Boolean())]
     asked = {getattr(C, name): value for name, value in asdict(which).items()}
     return found + [column == value for column, value in asked.items() if value is not None]
 

@@ -1,7 +1,7 @@
 """Response: what people did with what reached them: reading, clicking, answering, and how soon.
 
 Counts are of people; what proxies and scanners opened is shown beside them. Times, hours
-and links are of the newest few thousand who did something.
+and links are of the newest few thousand who did something; what is said, of the newest thousand.
 """
 
 from collections import Counter
@@ -27,6 +27,8 @@ from core.rows import among
 
 C, E = Communication, CommunicationEvent
 SAMPLE = 5_000
+HEARD = 1_000
+"""Answers are few among many, each on a page of its own: so many are read."""
 MOST_LINKS = 20
 COUNTED = ("delivered", "read", "clicked", "replied", "machine_read", "machine_clicked")
 YES = frozenset({"yes", "y", "yeah", "yep", "ok", "okay", "sure", "ja", "si", "sí", "oui", "sim"})
@@ -73,11 +75,11 @@ class Responses:
     rate: float | None
     """replied ÷ delivered; None where nothing was."""
     seconds: float | None
-    """From sent to answered: the median."""
+    """From sent to answered: the median of the newest thousand that were answered."""
     intents: dict[str, int]
     """What the newest messages from people say: yes, no, stop, start, help, question, other."""
     sample: int
-    """How many messages from people that is."""
+    """How many messages from people that is: at most a thousand."""
 
 
 def engagement(session: Session, client_id: int, which: Chosen) -> Engagement:
@@ -110,19 +112,18 @@ def engagement(session: Session, client_id: int, which: Chosen) -> Engagement:
 def responses(session: Session, client_id: int, which: Chosen) -> Responses:
     """Return how many answered the messages of a period, how soon, and what they said."""
     counts = _counts(session, client_id, which, "delivered", "replied")
+    within = _within(session, which)
     times = session.execute(
         select(C.sent_at, C.replied_at)
-        .where(*conditions(client_id, which), *_within(session, which))
+        .where(*conditions(client_id, which), *within)
         .where(C.sent_at.is_not(None), C.replied_at.is_not(None))
         .order_by(C.id.desc())
-        .limit(SAMPLE)
+        .limit(HEARD)
     )
-    said = [*period(client_id, which), *_within(session, which), C.direction == Direction.INBOUND]
+    said = [*period(client_id, which), *within, C.direction == Direction.INBOUND]
     if which.channel is not None:
         said.append(C.channel == which.channel)
-    texts = session.scalars(
-        select(C.content).where(*said).order_by(C.id.desc()).limit(SAMPLE)
-    ).all()
+    texts = session.scalars(select(C.content).where(*said).order_by(C.id.desc()).limit(HEARD)).all()
     return Responses(
         delivered=counts["delivered"],
         replied=counts["replied"],

@@ -110,9 +110,12 @@ class ResponsesSchema(Schema):
     delivered = fields.Integer(required=True)
     replied = fields.Integer(required=True)
     rate = share("replied ÷ delivered")
-    seconds = share("from sent to answered: the median")
+    seconds = share("from sent to answered: the median of the newest 1,000 that were answered")
     intents = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
-    sample = fields.Integer(required=True)
+    sample = fields.Integer(
+        required=True,
+        metadata={"description": "how many messages from people `intents` are of: at most 1,000"},
+    )
 
 
 class OptOutSchema(Schema):

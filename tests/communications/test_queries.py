@@ -161,8 +161,10 @@ def test_a_reply_answers_the_newest_message_sent_to_that_address(
 
 @pytest.mark.parametrize("walk", [NEWEST, OLDEST], ids=["newest", "oldest"])
 def test_filters_together_mean_what_each_of_them_means(make_rows, sessions, client_id, walk):
-    for campaign_id, status in ((1, Status.SENT), (2, Status.SENT), (1, Status.READ)) * 2:
-        make_rows(1, campaign_id=campaign_id, status=status)
+    drawn = ((1, Status.SENT, 9), (2, Status.SENT, 8), (1, Status.READ, 9), (1, Status.SENT, 7)) * 2
+    for number, (campaign_id, status, run_id) in enumerate(drawn, 1):
+        told = {"status": status, "run_id": run_id, "member_id": number, "address_hash": None}
+        make_rows(1, campaign_id=campaign_id, **told)
     given = {"campaign_id": 1, "status": Status.SENT, "channel": Channel.EMAIL, "run_id": 9}
     with write(sessions) as session:
         every = queries.communications_page(session, client_id, walk=walk)
