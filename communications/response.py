@@ -159,7 +159,7 @@ def _within(session: Session, which: Chosen) -> list[ColumnElement[bool]]:
 
 
 def _counts(session: Session, client_id: int, which: Chosen, *wanted: str) -> dict[str, int]:
-    counts = counts_of(session, client_id, which)
+    counts = counts_of(session, client_id, which, keys=(), counts=wanted)
     return dict(session.execute(select(*sums(counts, *wanted))).mappings().one())
 
 

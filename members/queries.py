@@ -20,7 +20,7 @@ from members.identity import FORMER_KEY, resolve
 from members.import_job import ImportJob, ImportReject
 from members.member import Member, MemberTag
 from members.person import key_of
-from members.rule import compile_rule, few_meant, reachable
+from members.rule import adds_up, compile_rule, few_meant, reachable
 from members.segment import Segment
 from members.suppression import Suppression
 
@@ -115,7 +115,7 @@ def members_page(
         if few is not None:
             ids = _first_of(few, select(M.id).where(*each), walk, limit)
             return list(session.scalars(walk.over(select(M).where(M.id.in_(ids)), M, limit)))
-        near = _near(session, mine, each, walk, limit)
+        near = _near(session, mine, each, walk, limit) if adds_up(condition) else None
         if near is not None:
             return near
     rule = compile_rule(session, condition, client_id=client_id, now=now)

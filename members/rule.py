@@ -45,6 +45,7 @@ from core.condition.ast import (
     Op,
     Or,
     Reachable,
+    each_leaf,
 )
 from core.condition.check import ConditionError, nearest
 from core.condition.json import from_json
@@ -241,6 +242,11 @@ def few_meant(
         if found is not None and estimated_rows(session, found) <= FEW:
             return found
     return None
+
+
+def adds_up(condition: Condition) -> bool:
+    """Say whether a condition adds up what each member did in some time, or in such a way."""
+    return any(isinstance(one, Did) and bool(one.days or one.where) for one in each_leaf(condition))
 
 
 def reachable(client_id: int, channel: str) -> Select[int]:
