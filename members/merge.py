@@ -2,7 +2,8 @@
 
 The survivor keeps what it has and is completed by what the absorbed member knew better. Everything
 that belongs to the absorbed member moves, in about thirty statements whatever its amount; its keys
-lead to the survivor from then on.
+lead to the survivor from then on. Merges and undos take the client's turn before any member's row,
+as every edit does (edit.py): none waits for another in a ring.
 
 Invariants
     1. A withdrawal of either is the last word of the survivor.
@@ -30,6 +31,7 @@ from members.identity import FORMER_KEY, attach
 from members.member import Member
 from members.queries import member
 from members.touch import touch
+from members.upsert import take_turn
 
 
 class Merge(Base):
@@ -118,6 +120,8 @@ def undo_merge(
 
     Raises MergeNotFoundError, or MergeError when it was undone already or the survivor is gone.
     """
+    take_turn(session, client_id)
+    session.expire_all()
     done = merge_of(session, client_id, merge_id)
     survivor = session.get_one(Member, done.survivor_id)
     absorbed = session.get_one(Member, done.absorbed_id)
@@ -171,13 +175,10 @@ def merges_page(
 def _locked(
     session: Session, client_id: int, survivor_id: int, absorbed_id: int
 ) -> tuple[Member, Member]:
-    """Read both, in the order of their ids, so that two merges of one pair wait for each other."""
-    for one in sorted((survivor_id, absorbed_id)):
-        session.execute(
-            select(Member.id)
-            .where(Member.client_id == client_id, Member.id == one)
-            .with_for_update()
-        )
+    """Read both as nobody changes them until the end; scores are written without the turn."""
+    take_turn(session, client_id)
+    both = Member.id.in_((survivor_id, absorbed_id)), Member.client_id == client_id
+    session.execute(select(Member.id).where(*both).order_by(Member.id).with_for_update()).all()
     session.expire_all()
     return member(session, client_id, survivor_id), member(session, client_id, absorbed_id)
 
