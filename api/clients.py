@@ -189,7 +189,7 @@ def edit_many(data: dict[str, Any]) -> dict[str, Any]:
     for one in found:
         if one.status == "changed":
             _told_update(one.client_id, data["changes"])
-    return results(found, "client_id")
+    return results(found, "client_id", data)
 
 
 @bp.get(f"/clients/{ID}")

@@ -206,7 +206,9 @@ def _refusal() -> Response | None:
                 "detail": "the present version is in this answer's ETag"
                 if found
                 else "this path has no version",
-                "remedy": "read it again, and change what you then see",
+                "remedy": "read it again, and change what you then see"
+                if found
+                else "send it without If-Match",
             }
         ],
     )

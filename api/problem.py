@@ -94,17 +94,42 @@ def pointer(field: str | None) -> str:
         return ""
     if field.startswith(("query:/", "header:/")):
         return field
-    path = "/" + field.replace(".", "/").lstrip("/")
+    path = _path(field)
     if field in HEADER_FIELDS:
         return f"header:{path}"
     return f"query:{path}" if field in request.args else path
 
 
+def _sent(field: str) -> str:
+    """Return the name under which a body has it: a rule in words is its `text`, or its `match`."""
+    if field != "rule":
+        return field
+    body = request.get_json(silent=True)
+    given = body if isinstance(body, dict) else {}
+    return next((name for name in (field, "text", "match") if name in given), field)
+
+
+def _path(field: str) -> str:
+    return "/" + _sent(field).replace(".", "/").lstrip("/")
+
+
 def of_one(error: EngineError, at: str) -> dict[str, Any]:
     """Return what is wrong with one of many, in the words of a problem; `at` is its place."""
+    return _told(error, at + (_path(error.field) if error.field else ""))
+
+
+def of_named(error: EngineError, id: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is wrong with one of a body's `ids`: a field of its `changes`, or the thing."""
+    path = _path(error.field or "")
+    if path.split("/")[1] in body.get("changes", ()):
+        return _told(error, f"/changes{path}")
+    return _told(error, f"/ids/{body['ids'].index(id)}")
+
+
+def _told(error: EngineError, at: str) -> dict[str, Any]:
     return {
         "code": error.code,
-        "pointer": at + (pointer(error.field) if error.field else ""),
+        "pointer": at,
         "detail": str(error),
         "remedy": error.remedy or error.usual,
     }

@@ -6,7 +6,7 @@ from api.campaigns import ID, found, shown
 from api.context import actor, audit, client_id, clock, db, principal, ring_after_commit
 from api.openapi import Resource
 from api.paging import all_of
-from api.problem import of_one
+from api.problem import of_named
 from api.schemas.campaign import CampaignSchema
 from api.schemas.page import page_of
 from api.schemas.reports import EngagementSchema
@@ -87,7 +87,7 @@ def batch(data: dict[str, Any]) -> dict[str, Any]:
         {
             "campaign_id": one.campaign_id,
             "ok": one.error is None,
-            "error": one.error and of_one(one.error, "/changes" if one.error.field else "/ids"),
+            "error": one.error and of_named(one.error, one.campaign_id, data),
         }
         for one in done
     ]

@@ -15,7 +15,7 @@ from api.context import EVERYWHERE, actor, audit, clock, db, principal, reach, s
 from api.letters import link_to
 from api.openapi import Resource
 from api.paging import all_of, by_id, paged, sorted_page
-from api.problem import of_one
+from api.problem import of_named
 from api.schemas.page import PageQuery, page_of
 from api.schemas.user import (
     ActivityEntrySchema,
@@ -67,14 +67,14 @@ def shown(seen: Seen) -> dict[str, Any]:
     return {name: getattr(seen.user, name) for name in names} | own
 
 
-def results(found: Iterable[Any], name: str) -> dict[str, Any]:
-    """Return what became of each of a bulk change."""
+def results(found: Iterable[Any], name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what became of each of the bulk change that `data` asks for."""
     return {
         "results": [
             {
                 "id": getattr(one, name),
                 "status": one.status,
-                "error": one.error and of_one(one.error, "/changes" if one.error.field else "/ids"),
+                "error": one.error and of_named(one.error, getattr(one, name), data),
             }
             for one in found
         ]
@@ -174,7 +174,7 @@ def edit_many(data: dict[str, Any]) -> dict[str, Any]:
                 after={name: changes[name] for name in changes.keys() & user_edit.HERE},
                 fields=sorted(changes),
             )
-    return results(found, "user_id")
+    return results(found, "user_id", data)
 
 
 @bp.get(f"/users/{ID}")

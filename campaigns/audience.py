@@ -42,8 +42,12 @@ def audience_of(
             segment(session, client_id, segment_id)
             return {"segment_id": segment_id}
         case {"rule": rule} if len(given) == 1:
-            condition = condition_of(rule)
-            compile_rule(session, condition, client_id=client_id, now=clock.now())
+            try:
+                condition = condition_of(rule)
+                compile_rule(session, condition, client_id=client_id, now=clock.now())
+            except ConditionError as error:
+                error.field = f"target_audience/{error.field}"
+                raise
             return {"rule": to_json(condition)}
     raise CampaignInvalidError(
         "the audience is neither a segment nor a rule",

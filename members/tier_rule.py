@@ -17,6 +17,7 @@ from core.clock import Clock
 from core.condition.json import from_json, to_json
 from core.condition.text import format
 from core.db import Base, BigId, Id
+from core.errors import InvalidError
 from members.errors import TierRuleError
 from members.member import Member, Tier
 from members.rule import compile_rule
@@ -89,8 +90,8 @@ def set_tier_rules(
 ) -> list[TierRule]:
     """Put these rules in the place of all the client had; return them, highest tier first.
 
-    Nobody's tier changes before the next evaluation. Raises TierRuleError with the field,
-    ConditionError for a rule that cannot be understood.
+    Nobody's tier changes before the next evaluation. Raises TierRuleError with the field, such as
+    `rules/0/text`, ConditionError for a rule that cannot be understood.
     """
     tiers = [given.tier for given in rules]
     if Tier.BASIC in tiers or len(set(tiers)) < len(tiers):
@@ -100,7 +101,7 @@ def set_tier_rules(
             remedy="basic is where members are whom no rule means",
         )
     now = clock.now()
-    made = [_made(session, client_id, given, now) for given in rules]
+    made = [_placed(session, client_id, given, now, place) for place, given in enumerate(rules)]
     hold(
         session, client_id
     )  # of two at once, the second finds the first one's rules, and ends them
@@ -118,6 +119,18 @@ def tier_rules(session: Session, client_id: int) -> list[TierRule]:
     """Return a client's rules, highest tier first."""
     found = session.scalars(select(TierRule).where(TierRule.client_id == client_id))
     return sorted(found, key=lambda rule: RANKS[rule.tier], reverse=True)
+
+
+def _placed(
+    session: Session, client_id: int, given: GivenRule, now: datetime, place: int
+) -> TierRule:
+    """Return `_made`; what is wrong is wrong at this place of the list."""
+    try:
+        return _made(session, client_id, given, now)
+    except InvalidError as error:
+        face = "text" if isinstance(given.rule, str) else "rule"
+        error.field = f"rules/{place}/{(error.field or 'rule').replace('rule', face, 1)}"
+        raise
 
 
 def _made(session: Session, client_id: int, given: GivenRule, now: datetime) -> TierRule:

@@ -67,6 +67,19 @@ def test_the_audience_may_be_a_segment_or_a_rule_as_text(api: Caller) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("rule", "where"), [("evryone", ""), ({"not": {"tga": "vip"}}, "/not"), ('in segment "B"', "")]
+)
+def test_a_rule_that_means_nobody_knows_whom_is_refused_where_it_is(
+    api: Caller, rule: Any, where: str
+) -> None:
+    body = {"name": "C", "type": "sms", "target_audience": {"rule": rule}}
+
+    problem = refused(api.ask("POST", "/campaigns", body), 422)
+
+    assert pointers(problem) == {f"/target_audience/rule{where}"}
+
+
 def test_bad_details_are_refused_by_field(api: Caller, draft: dict[str, Any]) -> None:
     good = {"name": "C", "type": "email", "target_audience": {"rule": "everyone"}}
     for field, value in {

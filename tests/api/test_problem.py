@@ -74,7 +74,7 @@ def test_our_errors_point_and_advise(api: Caller) -> None:
     answer = api.ask("POST", "/segments", {"name": "VIP", "text": 'has tga "vip"'})
 
     error = refused(answer, 422)["errors"][0]
-    assert error["pointer"] == "/rule"
+    assert error["pointer"] == "/text"
     assert "tag" in error["remedy"]
     assert (error["line"], error["column"]) == (1, 5)
 

@@ -118,7 +118,8 @@ def test_many_campaigns_are_changed_at_once_or_only_tried(
     gone = api.post("/campaigns/batch", {"ids": [twin, campaign], "do": "archive"})
     errors = [one["error"] for one in gone["results"]]
     assert [one["code"] for one in errors] == ["campaign_state"] * 2
-    assert all(one["remedy"] and one["pointer"] for one in errors)
+    assert [one["pointer"] for one in errors] == ["/ids/0", "/ids/1"]
+    assert all(one["remedy"] for one in errors)
     assert api.post("/campaigns/batch", {"ids": [twin], "do": "delete"})["applied"]
     refused(api.ask("GET", f"/campaigns/{twin}"), 404)
 
