@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from accounts.client_settings import checked_settings
 from core.address import is_country, normalise_email, normalise_phone
 from core.clock import Clock
+from core.condition.check import nearest
 from core.db import Base, Id
 from core.errors import InvalidError, NotFoundError
 from core.lines import line_break
@@ -204,7 +205,11 @@ def _checked(values: Mapping[str, Any], country: str | None) -> dict[str, Any]:
     """Return the values as they are stored."""
     unknown = sorted(values.keys() - CHANGEABLE)
     if unknown:
-        raise InvalidError(f"a client has no field {unknown[0]} to set", field=unknown[0])
+        raise InvalidError(
+            f"a client has no field {unknown[0]} to set",
+            field=unknown[0],
+            remedy=nearest(unknown[0], CHANGEABLE),
+        )
     checked = dict(values)
     for name, check in CHECKS.items():
         if name in checked:
@@ -216,9 +221,15 @@ def _checked(values: Mapping[str, Any], country: str | None) -> dict[str, Any]:
 
 def _name(name: str) -> str:
     if not 0 < len(name.strip()) <= 200:
-        raise InvalidError("a client needs a name of 1 to 200 characters", field="name")
+        raise InvalidError(
+            "a client needs a name of 1 to 200 characters",
+            field="name",
+            remedy="give one that is neither empty nor longer",
+        )
     if line_break(name.strip()) is not None:
-        raise InvalidError("a client's name is one line", field="name")
+        raise InvalidError(
+            "a client's name is one line", field="name", remedy="leave line breaks out"
+        )
     return name.strip()
 
 
@@ -273,7 +284,11 @@ def _limit(limit: Decimal | None) -> Decimal | None:
 def _check_contract(values: Mapping[str, Any]) -> None:
     start, end = values.get("contract_start"), values.get("contract_end")
     if start is not None and end is not None and end < start:
-        raise InvalidError("a contract cannot end before it starts", field="contract_end")
+        raise InvalidError(
+            "a contract cannot end before it starts",
+            field="contract_end",
+            remedy="give a contract_end after contract_start, or null",
+        )
 
 
 CHECKS: dict[str, Callable[[Any], Any]] = {

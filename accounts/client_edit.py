@@ -80,7 +80,9 @@ def bulk_update_clients(
     of many.
     """
     if not 1 <= len(client_ids) <= MAX_BULK:
-        raise InvalidError(f"name 1 to {MAX_BULK} clients", field="ids")
+        raise InvalidError(
+            f"name 1 to {MAX_BULK} clients", field="ids", remedy="send them in parts"
+        )
     unknown = sorted(changes.keys() - BULK)
     if unknown or not changes:
         raise InvalidError(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from accounts.client import checked_timezone
 from accounts.user import Role, UserStatus
 from core.address import normalise_email, normalise_phone
+from core.condition.check import nearest
 from core.errors import InvalidError
 
 MAX_NAME = 100
@@ -26,7 +27,11 @@ def read_profile(told: Mapping[str, Any]) -> dict[str, Any]:
     """
     unknown = sorted(told.keys() - CHECKS.keys())
     if unknown:
-        raise InvalidError(f"a user has no field {unknown[0]} to set", field=unknown[0])
+        raise InvalidError(
+            f"a user has no field {unknown[0]} to set",
+            field=unknown[0],
+            remedy=nearest(unknown[0], CHECKS),
+        )
     return {
         name: value if value is None and name not in NEEDED else CHECKS[name](value, name)
         for name, value in told.items()
@@ -36,7 +41,11 @@ def read_profile(told: Mapping[str, Any]) -> dict[str, Any]:
 def _text(longest: int) -> Callable[[Any, str], Any]:
     def check(value: Any, field: str) -> str:
         if not isinstance(value, str) or len(value.strip()) > longest:
-            raise InvalidError(f"{field} is text of up to {longest} characters", field=field)
+            raise InvalidError(
+                f"{field} is text of up to {longest} characters",
+                field=field,
+                remedy="send shorter text",
+            )
         return value.strip()
 
     return check
@@ -76,7 +85,9 @@ def _link(value: Any, field: str) -> str:
 def _preferences(value: Any, field: str) -> dict[str, Any]:
     if not isinstance(value, dict) or len(json.dumps(value)) > MAX_PREFERENCES:
         raise InvalidError(
-            f"preferences are an object of up to {MAX_PREFERENCES:,} characters", field=field
+            f"preferences are an object of up to {MAX_PREFERENCES:,} characters",
+            field=field,
+            remedy="send an object, and keep in it what people chose, no more",
         )
     return value
 

@@ -152,7 +152,11 @@ def grant_role(
     Raises InvalidError for `super_admin`, which holds everywhere: set it on the user.
     """
     if role is Role.SUPER_ADMIN:
-        raise InvalidError("super_admin is no role of one client", field="role")
+        raise InvalidError(
+            "super_admin is no role of one client",
+            field="role",
+            remedy="give another role, or make them a super admin without a client",
+        )
     held = session.scalar(
         select(ClientRole).where(ClientRole.user_id == user_id, ClientRole.client_id == client_id)
     )

@@ -50,6 +50,7 @@ ENDED = {
 """What a deleted account no longer has."""
 HERE = frozenset({"role", "status"})
 """What a client says of somebody's work there."""
+AT = "name the client in the header X-Client"
 STOPPED = (UserStatus.INACTIVE, UserStatus.SUSPENDED)
 
 
@@ -95,7 +96,7 @@ def add_user(
     user, here or at another client: that one is invited.
     """
     if editor.client_id is None and role is not Role.SUPER_ADMIN:
-        raise InvalidError("say at which client", field="role")
+        raise InvalidError("say at which client", field="role", remedy=AT)
     _refuse_giving(editor, role)
     values = read_profile(profile)
     unknown = sorted(values.keys() - PROFILE)
@@ -171,9 +172,11 @@ def bulk_update_users(
     Raises NotFoundError when one of them is not the client's to see, InvalidError for the changes.
     """
     if not 1 <= len(user_ids) <= MAX_BULK:
-        raise InvalidError(f"name 1 to {MAX_BULK} users", field="ids")
+        raise InvalidError(f"name 1 to {MAX_BULK} users", field="ids", remedy="send them in parts")
     if not changes:
-        raise InvalidError("nothing is to be changed", field="changes")
+        raise InvalidError(
+            "nothing is to be changed", field="changes", remedy="name a field and its new value"
+        )
     values = read_profile(changes)
     found = locked_users(session, editor.sees, user_ids)
     for user_id in user_ids:
@@ -287,7 +290,11 @@ def _refuse(session: Session, editor: Editor, seen: Seen, fresh: Mapping[str, An
     if "role" in fresh:
         _refuse_giving(editor, fresh["role"])
     if "email" in fresh and user_by_email(session, fresh["email"]) is not None:
-        raise ConflictError("there is already a user with this email", field="email")
+        raise ConflictError(
+            "there is already a user with this email",
+            field="email",
+            remedy="give another address",
+        )
 
 
 def _refuse_giving(editor: Editor, role: Role) -> None:
@@ -317,7 +324,7 @@ def _set_role(session: Session, clock: Clock, editor: Editor, seen: Seen, role: 
         user.role = role
         return
     if editor.client_id is None:
-        raise InvalidError("say at which client", field="role")
+        raise InvalidError("say at which client", field="role", remedy=AT)
     keep_an_admin(session, seen, editor.client_id)
     if user.role is Role.SUPER_ADMIN:
         _stop(session, clock, user_id=user.id)

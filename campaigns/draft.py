@@ -204,7 +204,9 @@ def _check_words(channel: Channel, wording: Wording, where: str) -> None:
             remedy="give its subject; for push it is the title",
         )
     if line_break(wording.subject or "") is not None:
-        raise InvalidError("a subject is one line", field=f"{where}subject")
+        raise InvalidError(
+            "a subject is one line", field=f"{where}subject", remedy="leave line breaks out"
+        )
     if channel is Channel.SMS and len(wording.text or "") > MAX_SMS:
         raise InvalidError(
             f"a text message has at most {MAX_SMS:,} characters",

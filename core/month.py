@@ -14,7 +14,9 @@ MOST = 24
 def last_months(now: datetime, count: int) -> list[datetime]:
     """Return the starts of the last `count` months, this one first. Raises InvalidError."""
     if not 1 <= count <= MOST:
-        raise InvalidError(f"ask for 1 to {MOST} months", field="months")
+        raise InvalidError(
+            f"ask for 1 to {MOST} months", field="months", remedy="give another number"
+        )
     this = now.astimezone(UTC).year * 12 + now.astimezone(UTC).month - 1
     return [
         datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)

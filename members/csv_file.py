@@ -132,7 +132,11 @@ def _records(lines: Iterator[str], delimiter: str | None) -> Iterator[Row]:
     header, used = _record(line, lines, waiting, number, sign, 0)
     width = len(header.cells)
     if not 1 <= width <= MAX_COLUMNS:
-        raise ImportFileError(f"the header has {width} columns", field="file")
+        raise ImportFileError(
+            f"the header has {width} columns",
+            field="file",
+            remedy=f"leave out what members do not need: {MAX_COLUMNS} may stay",
+        )
     yield header
     number += used
     lines = chain(waiting, lines)

@@ -115,7 +115,11 @@ def set_tags(
     unwanted = set(read_person({"tags": list(remove)}, country=None).tags) - wanted
     held = set(session.scalars(select(MemberTag.tag).where(MemberTag.member_id == found.id)))
     if len((held | wanted) - unwanted) > MAX_TAGS:
-        raise MemberInvalidError("a member has at most 100 tags", field="tags")
+        raise MemberInvalidError(
+            "a member has at most 100 tags",
+            field="tags",
+            remedy="remove some with the same request",
+        )
     new, gone = sorted(wanted - held), sorted(unwanted & held)
     if new:
         rows = [{"client_id": client_id, "member_id": found.id, "tag": tag} for tag in new]

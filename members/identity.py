@@ -83,7 +83,11 @@ def name_outside(
     kind = external_kind(system)
     value = value.strip()
     if not 1 <= len(value) <= 128 or "\x00" in value:
-        raise MemberInvalidError("an id has 1 to 128 characters", field="value")
+        raise MemberInvalidError(
+            "an id has 1 to 128 characters",
+            field="value",
+            remedy="send the other system's id as it is there",
+        )
     holder = resolve(session, client_id=client_id, names=[(kind, value)]).get((kind, value))
     if holder not in (None, member_id):
         raise MemberKeyTakenError(

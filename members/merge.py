@@ -77,7 +77,11 @@ def merge(
     Raises MemberNotFoundError, or MergeError for a member with itself.
     """
     if survivor_id == absorbed_id:
-        raise MergeError("a member cannot be merged with itself", field="absorbed_id")
+        raise MergeError(
+            "a member cannot be merged with itself",
+            field="absorbed_id",
+            remedy="give the ids of two members",
+        )
     survivor, absorbed = _locked(session, client_id, survivor_id, absorbed_id)
     pair = moving.Pair(client_id, survivor_id, absorbed_id)
     done = Merge(

@@ -40,7 +40,11 @@ def write_note(
     found = member(session, client_id, member_id)
     text = text.strip()
     if not 1 <= len(text) <= MAX_NOTE or "\x00" in text:
-        raise MemberInvalidError("a note has 1 to 10,000 characters", field="text")
+        raise MemberInvalidError(
+            "a note has 1 to 10,000 characters",
+            field="text",
+            remedy="write something, or part it into several",
+        )
     note = MemberNote(
         client_id=client_id,
         member_id=found.id,

@@ -97,7 +97,11 @@ def key_of(text: str) -> str:
 
 
 def _bad(name: str) -> Any:
-    raise MemberInvalidError(f"members have no field “{name[:80]}”", field=name)
+    raise MemberInvalidError(
+        f"members have no field “{name[:80]}”",
+        field=name,
+        remedy="put what is your own into attributes",
+    )
 
 
 def read_address(name: str, kind: str, value: object, country: str | None) -> str:
@@ -202,7 +206,9 @@ def read_tags(value: str | Sequence[str]) -> tuple[str, ...]:
     tags = tuple(tag for tag in tags if tag)
     if len(tags) > MAX_TAGS or any(len(tag) > 64 or "\x00" in tag for tag in tags):
         raise MemberInvalidError(
-            "a tag has at most 64 characters, a member at most 100 tags", field="tags"
+            "a tag has at most 64 characters, a member at most 100 tags",
+            field="tags",
+            remedy="give shorter or fewer tags, as text without NUL",
         )
     return tags
 
@@ -223,7 +229,11 @@ def read_attributes(value: Mapping[str, Any]) -> dict[str, Any]:
                 remedy="attributes are flat and hold at most 1,000 characters",
             )
     if len(value) > MAX_ATTRIBUTES:
-        raise MemberInvalidError("a member has at most 100 attributes", field="attributes")
+        raise MemberInvalidError(
+            "a member has at most 100 attributes",
+            field="attributes",
+            remedy="leave out those that nobody uses",
+        )
     return {name: held for name, held in value.items() if held != ""}
 
 

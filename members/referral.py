@@ -119,7 +119,11 @@ def refer(session: Session, clock: Clock, *, client_id: int, member_id: int, cod
     found = member_of(session, client_id, member_id)
     referrer = _holder(session, client_id, code)
     if referrer is None:
-        raise ReferralError(f"nobody has the code “{code[:40]}”", field="code")
+        raise ReferralError(
+            f"nobody has the code “{code[:40]}”",
+            field="code",
+            remedy="POST /members/{id}/referral-code tells a member's code",
+        )
     if found.referred_by == referrer.id:
         return referrer
     if found.referred_by is not None:

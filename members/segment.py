@@ -281,7 +281,11 @@ def _rename_within(session: Session, segment: Segment, name: str) -> None:
 def _free_name(session: Session, client_id: int, name: str, own_id: int | None) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 200:
-        raise ConditionError("a segment's name has 1 to 200 characters", field="name")
+        raise ConditionError(
+            "a segment's name has 1 to 200 characters",
+            field="name",
+            remedy="give one that is neither empty nor longer",
+        )
     if referred(name):
         raise ConditionError(
             "a segment is not called # and a number", field="name", remedy="choose another name"

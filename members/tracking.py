@@ -224,7 +224,9 @@ def happened_at(told: datetime | None, sent: datetime | None, now: datetime) -> 
         corrected = now if told is None else told if sent is None else now - (sent - told)
         return min(corrected.astimezone(UTC), now)
     except OverflowError:
-        raise MemberInvalidError("no such time", field="occurred_at") from None
+        raise MemberInvalidError(
+            "no such time", field="occurred_at", remedy="send it as 2026-11-21T12:00:00Z"
+        ) from None
 
 
 def _read(client_id: int, told: ToldEvent, now: datetime, country: str | None) -> _Read:

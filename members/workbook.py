@@ -118,7 +118,11 @@ def _records(sheet: Any) -> Iterator[Row]:
                 texts.pop()
             width = len(texts)
             if width > MAX_COLUMNS:
-                raise ImportFileError(f"the header has {width} columns", field="file")
+                raise ImportFileError(
+                    f"the header has {width} columns",
+                    field="file",
+                    remedy=f"leave out what members do not need: {MAX_COLUMNS} may stay",
+                )
             yield Row(number, texts)
             continue
         yield _row(number, texts, width)
