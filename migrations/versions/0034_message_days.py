@@ -237,6 +237,7 @@ def upgrade() -> None:
     for columns in (("client_id", "day"), ("client_id", "campaign_id"), ("run_id",)):
         op.create_index("_".join(("ix_message_days", *columns)), "message_days", columns)
 
+
 def _beside() -> None:
     """Build the indexes of big tables, while others write."""
     for name, given, *columns in PARTS:

@@ -1,11 +1,13 @@
 """Count failures by why from an index: each one's row was read, a page of the log for each.
 
-Runs beside: workers of 0043. Takes some seconds for a million messages, in which nobody writes
-communications on PostgreSQL. A message that has not failed is not in it.
+Runs beside: workers of 0043. Takes some seconds for a million messages. A message that has not failed is
+not in it.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from migrations.beside import create_index
 
 revision = "0044"
 down_revision = "0043"
@@ -25,9 +27,7 @@ GIVEN = sa.text(
 
 def upgrade() -> None:
     """Go forward."""
-    op.create_index(
-        NAME, "communications", COLUMNS, sqlite_where=GIVEN, postgresql_where=GIVEN
-    )
+    create_index("communications", NAME, COLUMNS, sqlite_where=GIVEN, postgresql_where=GIVEN)
 
 
 def downgrade() -> None:

@@ -36,21 +36,23 @@ def test_the_steps_make_what_the_models_say(empty: Engine) -> None:
 
 
 @only_postgresql  # SQLite has none
-def test_the_steps_make_the_functions_and_triggers_of_the_models(empty: Engine) -> None:
+def test_the_steps_make_the_functions_triggers_and_indexes_of_the_models(empty: Engine) -> None:
     schema.migrate(empty)
-    migrated = functions_and_triggers(empty)
+    migrated = written_out(empty)
     with empty.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     METADATA.create_all(empty)
 
-    assert migrated == functions_and_triggers(empty)
+    assert migrated == written_out(empty)
 
 
-def functions_and_triggers(engine: Engine) -> dict[str, str]:
+def written_out(engine: Engine) -> dict[str, str]:
     query = text("""
         SELECT proname AS name, prosrc AS said FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT indexname, indexdef FROM pg_indexes
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
         UNION ALL SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
     """)
     with engine.connect() as connection:
@@ -212,6 +214,31 @@ def test_a_build_that_broke_off_is_done_again(busy: Engine) -> None:
         assert connection.scalars(BROKEN).all() == []
         context = MigrationContext.configure(connection, opts={"include_name": is_whole})
         assert compare_metadata(context, METADATA) == []
+
+
+WAITS_FOR_DAYS = text("""
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND wait_event_type = 'Lock' AND query LIKE '%CREATE TABLE message_days%'
+""")
+
+
+@only_postgresql  # SQLite has one writer
+def test_who_reads_does_not_wait_while_messages_are_counted(
+    busy: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT", "10min")
+    with ThreadPoolExecutor(1) as pool:
+        with busy.connect() as session, busy.connect() as other:
+            session.execute(text("CREATE TABLE message_days (id bigint)"))
+            migrating = pool.submit(schema.migrate, busy)
+            while not other.scalar(WAITS_FOR_DAYS):  # all before it is done
+                other.rollback()  # what others do is looked up once a transaction
+                assert not migrating.done()
+            other.execute(text("SET LOCAL lock_timeout = '1s'"))
+            assert other.scalar(text("SELECT count(*) FROM communications")) == 0
+            other.rollback()
+            session.rollback()
+        assert migrating.result() == schema.head()
 
 
 @only_postgresql  # SQLite locks the file
