@@ -17,6 +17,7 @@ from core.clock import Clock
 from core.condition.ast import And, Condition, InSegment, Leaf, Not, Or
 from core.condition.check import ConditionError, check_size
 from core.condition.json import from_json, to_json
+from core.errors import within
 from members.dependence import each_replaced
 from members.member import Member, MemberStatus
 from members.pin import pin_kinds
@@ -39,15 +40,13 @@ def audience_of(
     """
     match given:
         case {"segment_id": int(segment_id)} if len(given) == 1:
-            segment(session, client_id, segment_id)
+            with within("target_audience/segment_id"):
+                segment(session, client_id, segment_id)
             return {"segment_id": segment_id}
         case {"rule": rule} if len(given) == 1:
-            try:
+            with within("target_audience"):
                 condition = condition_of(rule)
                 compile_rule(session, condition, client_id=client_id, now=clock.now())
-            except ConditionError as error:
-                error.field = f"target_audience/{error.field}"
-                raise
             return {"rule": to_json(condition)}
     raise CampaignInvalidError(
         "the audience is neither a segment nor a rule",

@@ -15,6 +15,7 @@ from campaigns.template import template
 from channels.channel import Channel
 from communications.account import account
 from core.db import Base, Id
+from core.errors import within
 
 MOST = 4
 """Wordings of one channel: more would share too few people."""
@@ -111,7 +112,8 @@ def _check_beside(variant: Variant, others: Sequence[Variant], where: str) -> No
 def _variant(session: Session, client_id: int, where: str, values: VariantValues) -> Variant:
     """Return a variant whose template and provider account fit its channel."""
     channel = one_of(Channel, values["channel"], f"{where}/channel")
-    found = template(session, client_id, values["template_id"])
+    with within(where):
+        found = template(session, client_id, values["template_id"])
     if found.channel is not channel:
         raise CampaignInvalidError(
             f"the template “{found.name}” is for {found.channel}, not for {channel}",
@@ -120,7 +122,8 @@ def _variant(session: Session, client_id: int, where: str, values: VariantValues
         )
     account_id = values.get("provider_account_id")
     if account_id is not None:
-        provider = account(session, client_id, account_id)
+        with within(f"{where}/provider_account_id"):
+            provider = account(session, client_id, account_id)
         if provider.channel is not channel:
             raise CampaignInvalidError(
                 f"the provider account “{provider.name}” carries {provider.channel}, not {channel}",

@@ -9,6 +9,8 @@ traceback and becomes a 500.
       ForbiddenError 403 · UnauthenticatedError 401 · RateLimitedError 429 · UnavailableError 503
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -98,3 +100,13 @@ class UnavailableError(EngineError):
     code = "unavailable"
     usual = "try again after as long as Retry-After says"
     retry_after = 30
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Name `place`, where what is looked at was given, in the field of errors raised inside."""
+    try:
+        yield
+    except EngineError as error:
+        error.field = f"{place}/{error.field.lstrip('/')}" if error.field else place
+        raise

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.field import Instant, id_field, money
+from api.schemas.field import Instant, cost, id_field
 from api.schemas.page import Name, Tags
 from campaigns.campaign import CampaignCategory, CampaignType, Priority, ScheduleType
 from channels.channel import Channel
@@ -39,9 +39,9 @@ class CampaignChangesSchema(Schema):
     variants = fields.List(fields.Nested(VariantSchema), validate=validate.Length(max=32))
     schedule_type = fields.Enum(ScheduleType, by_value=True)
     scheduled_at = Instant(allow_none=True)
-    budget = money(allow_none=True)
-    cost_per_message = money(allow_none=True)
-    expected_revenue = money(allow_none=True)
+    budget = cost(allow_none=True)
+    cost_per_message = cost(allow_none=True)
+    expected_revenue = cost(allow_none=True)
     conversion_goal = fields.String(allow_none=True, validate=validate.Length(max=100))
     tracking = fields.Boolean(
         metadata={"description": "false: links are not rewritten, and there is no open pixel"}

@@ -33,6 +33,19 @@ def _affordable(amount: Decimal) -> None:
         raise wrong("this amount is too large", "give at most ten digits before the point")
 
 
+def cost(**kwargs: Any) -> fields.Decimal:
+    """Return a field for an amount that is never less than nothing."""
+    shape = {"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,6})?$", "example": "12.50"}
+    return fields.Decimal(
+        as_string=True, validate=[_affordable, _positive], metadata=shape, **kwargs
+    )
+
+
+def _positive(amount: Decimal) -> None:
+    if amount < 0:
+        raise wrong("this amount is less than nothing", "give 0 or more")
+
+
 class Instant(fields.AwareDateTime):
     """An instant with its offset from UTC, from 1900 to 8999."""
 

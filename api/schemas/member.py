@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from api.schemas.field import Instant, money
+from api.schemas.field import Instant, cost, money
 from api.schemas.page import PageQuery
 from communications.thread import KINDS
 from core.doubt import Doubt
@@ -59,7 +59,7 @@ class MemberChangesSchema(Schema):
     total_spend = money(allow_none=True)
     lifetime_value = money(allow_none=True)
     acquisition_channel = fields.String(allow_none=True, validate=validate.Length(max=100))
-    acquisition_cost = money(allow_none=True)
+    acquisition_cost = cost(allow_none=True)
     last_active = Instant(allow_none=True)
     location = fields.String(allow_none=True, validate=validate.Length(max=200))
     timezone = fields.String(allow_none=True, validate=validate.Length(max=64))

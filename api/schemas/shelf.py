@@ -4,7 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from api.schemas.bulk import OneErrorSchema
 from api.schemas.campaign import CampaignSchema
-from api.schemas.field import Instant, money
+from api.schemas.field import Instant, cost, money
 from api.schemas.page import Name, Tags
 from api.schemas.reports import share
 from campaigns.campaign import CampaignCategory, Priority
@@ -25,8 +25,8 @@ class BatchChangesSchema(Schema):
     priority = fields.Enum(Priority, by_value=True)
     category = fields.Enum(CampaignCategory, by_value=True)
     tags = Tags
-    budget = money(allow_none=True)
-    cost_per_message = money(allow_none=True)
+    budget = cost(allow_none=True)
+    cost_per_message = cost(allow_none=True)
 
 
 class BatchSchema(Schema):

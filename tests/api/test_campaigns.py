@@ -96,6 +96,39 @@ def test_bad_details_are_refused_by_field(api: Caller, draft: dict[str, Any]) ->
         assert {one.split("/")[1] for one in pointers(problem)} == {field}
 
 
+@pytest.mark.parametrize("field", ["budget", "cost_per_message", "expected_revenue"])
+def test_money_is_never_less_than_nothing(api: Caller, field: str) -> None:
+    body = {"name": "C", "type": "email", "target_audience": {"rule": "everyone"}, field: -10}
+
+    assert pointers(refused(api.ask("POST", "/campaigns", body), 422)) == {f"/{field}"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "pointer"),
+    [
+        ({"target_audience": {"rule": "everybody"}}, 422, "/target_audience/rule"),
+        (
+            {"target_audience": {"rule": {"not": {"everybody": True}}}},
+            422,
+            "/target_audience/rule/not",
+        ),
+        ({"target_audience": {"segment_id": 99}}, 404, "/target_audience/segment_id"),
+        ({"variants": [{"channel": "email", "template_id": 99}]}, 404, "/variants/0/template_id"),
+        (
+            {"variants": [{"channel": "email", "template_id": 1, "provider_account_id": 99}]},
+            404,
+            "/variants/0/provider_account_id",
+        ),
+    ],
+)
+def test_what_is_wrong_inside_a_field_is_pointed_at(
+    api: Caller, draft: dict[str, Any], changes: dict[str, Any], status: int, pointer: str
+) -> None:
+    problem = refused(api.ask("PATCH", path(draft), changes), status)
+
+    assert pointers(problem) == {pointer}
+
+
 def test_a_taken_name_is_a_conflict(api: Caller, draft: dict[str, Any]) -> None:
     body = {"name": "Gift", "type": "email", "target_audience": {"rule": "everyone"}}
 

@@ -285,3 +285,9 @@ def test_an_address_that_may_not_be_a_persons_is_flagged(api: Caller) -> None:
         "email": "role",
         "sms": None,
     }
+
+
+def test_nobody_was_won_for_less_than_nothing(api: Caller) -> None:
+    body = {"email": "neg@example.com", "acquisition_cost": -5}
+
+    assert pointers(refused(api.ask("POST", "/members", body), 422)) == {"/acquisition_cost"}
