@@ -39,10 +39,10 @@ FOUND: dict[int, tuple[str, str | None, str]] = {
     405: (
         "method_not_allowed",
         "this address takes other methods",
-        "use one that this answer's Allow names",
+        "use one of {allowed}",
     ),
     413: ("too_large", "the body is too large", "send 4 MiB at most, in parts; a file 1 GiB"),
-    415: ("unsupported_media_type", None, "send that Content-Type, and what it says"),
+    415: ("unsupported_media_type", None, "send it, and name it in the header `Content-Type`"),
     422: (InvalidError.code, None, InvalidError.usual),
 }
 """What we say of what the framework finds, in its place: code, detail where it has none, remedy."""
@@ -63,7 +63,7 @@ def document(
         "detail": detail,
         "errors": errors,
     }
-    return Response(json.dumps(body), status, mimetype=TYPE)
+    return Response(json.dumps(body, ensure_ascii=False), status, mimetype=TYPE)
 
 
 def expected(error: EngineError) -> Response:
@@ -150,7 +150,9 @@ def http(error: HTTPException) -> Response:
     errors = list(islice(chain.from_iterable(found), MOST_ERRORS))
     phrase = HTTPStatus(status).phrase
     code, said, remedy = FOUND.get(status, (f"http_{status}", None, EngineError.usual))
-    errors = errors or [whole(said or error.description or phrase, remedy)]
+    allowed = error.get_response().headers.get("Allow")
+    advice = remedy.format(allowed=allowed)
+    errors = errors or [whole(said or error.description or phrase, advice)]
     response = document(
         status,
         code=code,
@@ -158,7 +160,6 @@ def http(error: HTTPException) -> Response:
         detail=str(data.get("message") or errors[0]["detail"]),
         errors=errors,
     )
-    allowed = error.get_response().headers.get("Allow")
     if allowed:
         response.headers["Allow"] = allowed
     return response

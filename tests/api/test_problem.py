@@ -66,8 +66,14 @@ def test_every_refusal_of_every_operation_says_what_where_and_what_to_do(
 def test_a_wrong_method_says_which_are_right(api: Caller) -> None:
     answer = api.ask("PUT", "/members")
 
-    assert "Allow" in refused(answer, 405)["errors"][0]["remedy"]
+    assert refused(answer, 405)["errors"][0]["remedy"] == f"use one of {answer.headers['Allow']}"
     assert "POST" in answer.headers["Allow"]
+
+
+def test_a_problem_can_be_read_as_it_comes(api: Caller) -> None:
+    answer = api.ask("POST", "/segments", {"name": "VIP", "text": 'has tga "vip"'})
+
+    assert "“" in answer.get_data(as_text=True)
 
 
 def test_our_errors_point_and_advise(api: Caller) -> None:
