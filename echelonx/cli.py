@@ -138,8 +138,7 @@ def _tell(error: EngineError) -> None:
         return
     field = f"{error.field}: " if error.field and error.field not in str(error) else ""
     click.echo(f"error: {field}{error}", err=True)
-    if error.remedy:
-        click.echo(f"    -> {error.remedy}", err=True)
+    click.echo(f"    -> {error.remedy or error.usual}", err=True)
 
 
 def _database_errors() -> tuple[type[Exception], ...]:

@@ -43,6 +43,7 @@ def test_an_id_nobody_has_makes_no_member(call: Call, shop: dict[str, Any]) -> N
         told = call("event", "track", "visited", "--member", who)
         assert told.code == 1
         assert "no member" in told.err
+        assert "    -> search for the member" in told.err
     assert call("segment", "count", "everyone", "--json").json["members"] == 0
 
 
