@@ -1,7 +1,9 @@
 """The application as scale-out serves it, by the command of docs/howto/scale.md."""
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from http.client import HTTPConnection, HTTPException
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import clean_environment, free_port, running, until
+from tests.e2e.processes import clean_environment, free_port, until
 from tests.echelonx.test_server import ENDS_TWICE, exchanged
 
 pytestmark = pytest.mark.e2e
@@ -31,16 +33,19 @@ def test_b096_no_request_hides_in_another(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        text=True,
+        start_new_session=True,
     )
 
-    with running(process):
+    try:
         until(lambda: status(port) == 200, "granian")
         for name, request in ENDS_TWICE.items():
             if not name.startswith("64 kB"):  # which is a request like others to it
                 answers = exchanged(port, request + INNER)
                 assert len(re.findall(rb"HTTP/1\.[01] \d+", answers)) <= 1, name
                 assert b'"ok"' not in answers, name
+    finally:  # asked kindly, it waits for workers that still start
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def status(port: int) -> int | None:
