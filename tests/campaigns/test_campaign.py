@@ -68,7 +68,7 @@ def test_a_campaign_begins_as_a_draft_with_the_usual_settings(
         ({"schedule_type": "scheduled"}, "scheduled_at"),
         ({"scheduled_at": datetime(2027, 1, 1)}, "scheduled_at"),  # noqa: DTZ001  (naive)
         ({"target_audience": {"all": 1}}, "target_audience"),
-        ({"target_audience": {"rule": 'teir = "elite"'}}, "rule"),
+        ({"target_audience": {"rule": 'teir = "elite"'}}, "target_audience/rule"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_field_and_a_remedy(
