@@ -3,11 +3,13 @@
 They run once a statement, over all rows it changed. Migrations make the same.
 """
 
-from sqlalchemy import DDL, event
-from sqlalchemy.schema import ExecutableDDLElement
+from typing import cast
+
+from sqlalchemy import Table
 
 from communications.communication import Communication
 from communications.day import COUNTS, KEYS
+from core.rollup import NEW, OLD, keep_by_triggers
 
 ACCEPTED = "'sent', 'bounced', 'delivered', 'read', 'clicked', 'replied'"
 TAKEN = f"(sent_at IS NOT NULL OR status IN ({ACCEPTED}))"
@@ -63,7 +65,6 @@ def counted(source: str, *, joined: bool = False) -> str:
     """  # noqa: S608  (ours)
 
 
-NEW, OLD = "SELECT 1 AS sign, * FROM new_rows", "SELECT -1 AS sign, * FROM old_rows"
 FUNCTION = f"""
 CREATE OR REPLACE FUNCTION message_days_count() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -79,23 +80,4 @@ BEGIN
     RETURN NULL;
 END $$
 """  # noqa: S608  (ours)
-TABLES = {
-    "INSERT": "NEW TABLE AS new_rows",
-    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
-    "DELETE": "OLD TABLE AS old_rows",
-}
-STATEMENTS = (
-    FUNCTION,
-    *(
-        f"""
-        CREATE TRIGGER message_days_{deed.lower()} AFTER {deed} ON communications
-        REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION message_days_count()
-        """
-        for deed, tables in TABLES.items()
-    ),
-)
-
-
-for statement in STATEMENTS:
-    made: ExecutableDDLElement = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
-    event.listen(Communication.__table__, "after_create", made.execute_if(dialect="postgresql"))
+keep_by_triggers(cast(Table, Communication.__table__), "message_days", FUNCTION)

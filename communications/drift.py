@@ -32,8 +32,8 @@ from sqlalchemy.orm import Session
 from accounts.client import Client
 from communications.communication import Communication
 from communications.day import COUNTS, KEYS, MessageDay, kept, recounted
-from communications.day_triggers import TABLES
 from core.db import is_sqlite
+from core.rollup import TABLES
 
 C, D = Communication, MessageDay
 DAY = timedelta(days=1)

@@ -7,8 +7,9 @@ positive or negative, so that nobody waits for a counter; a worker joins those t
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import cast, delete, func, insert, literal, or_, select
+from sqlalchemy import DDL, Table, cast, delete, event, func, insert, literal, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.schema import ExecutableDDLElement
 
 from core.db import Base, is_sqlite
 
@@ -16,6 +17,27 @@ MOST_JOINED = 100
 """Days of clients that are joined in one transaction."""
 LOOKED_AT = 10_000
 """Rows to be joined that say which days these are."""
+NEW, OLD = "SELECT 1 AS sign, * FROM new_rows", "SELECT -1 AS sign, * FROM old_rows"
+"""What a statement of a trigger counts: what came, and what went."""
+TABLES = {
+    "INSERT": "NEW TABLE AS new_rows",
+    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "OLD TABLE AS old_rows",
+}
+
+
+def keep_by_triggers(table: Table, rollup: str, function: str) -> None:
+    """Let PostgreSQL make the function `{rollup}_count` and its triggers after `table`."""
+    triggers = [
+        f"""
+        CREATE TRIGGER {rollup}_{deed.lower()} AFTER {deed} ON {table.name}
+        REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION {rollup}_count()
+        """
+        for deed, tables in TABLES.items()
+    ]
+    for statement in (function, *triggers):
+        made: ExecutableDDLElement = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+        event.listen(table, "after_create", made.execute_if(dialect="postgresql"))
 
 
 def join_days(

@@ -9,13 +9,13 @@ Invariants
 """
 
 from datetime import date
+from typing import cast
 
-from sqlalchemy import DDL, BigInteger, Index, String, event, text
+from sqlalchemy import BigInteger, Index, String, Table, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
-from sqlalchemy.schema import ExecutableDDLElement
 
 from core.db import Base, BigId, Id
-from core.rollup import join_days
+from core.rollup import NEW, OLD, join_days, keep_by_triggers
 from members.order import Order
 
 COUNTS = ("orders", "refunds", "gross", "refunded")
@@ -75,7 +75,6 @@ def added(source: str, *, joined: bool = False) -> str:
     """  # noqa: S608  (ours)
 
 
-NEW, OLD = "SELECT 1 AS sign, * FROM new_rows", "SELECT -1 AS sign, * FROM old_rows"
 FUNCTION = f"""
 CREATE OR REPLACE FUNCTION order_days_count() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -89,23 +88,4 @@ BEGIN
     RETURN NULL;
 END $$
 """
-TABLES = {
-    "INSERT": "NEW TABLE AS new_rows",
-    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
-    "DELETE": "OLD TABLE AS old_rows",
-}
-STATEMENTS = (
-    FUNCTION,
-    *(
-        f"""
-        CREATE TRIGGER order_days_{deed.lower()} AFTER {deed} ON orders
-        REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION order_days_count()
-        """
-        for deed, tables in TABLES.items()
-    ),
-)
-
-
-for statement in STATEMENTS:
-    made: ExecutableDDLElement = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
-    event.listen(Order.__table__, "after_create", made.execute_if(dialect="postgresql"))
+keep_by_triggers(cast(Table, Order.__table__), "order_days", FUNCTION)
